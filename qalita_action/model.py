@@ -27,14 +27,14 @@ Visibility = Literal["private", "internal", "public"]
 EXECUTED: frozenset[Status] = frozenset({"passed", "warned", "failed", "errored"})
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Base of every row: frozen, keyword-only, not tracked by the collector (30,000 of them are normal)."""
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """Base of every row: frozen, not tracked by the collector (30,000 of them are normal)."""
 
 
 # ---------------------------------------------------------------- the document
 
 
-class Source(Value):
+class Source(Value, kw_only=True):
     """A QALITA source: one dbt project in one environment. name = <project>-<environment>[-<suite>]."""
 
     name: str
@@ -47,7 +47,7 @@ class Source(Value):
     visibility: Visibility = "internal"
 
 
-class Git(Value):
+class Git(Value, kw_only=True):
     """sha is the head that people mean; checkout_sha is what the CI checked out (maybe a merge commit)."""
 
     sha: str | None = None
@@ -63,7 +63,7 @@ class Git(Value):
     shallow: bool | None = None
 
 
-class CI(Value):
+class CI(Value, kw_only=True):
     """Where this program runs. Ids are strings: they pass 2^31 and some are free text."""
 
     provider: str | None = None
@@ -80,7 +80,7 @@ class CI(Value):
     started_at: str | None = None
 
 
-class Orchestrator(Value):
+class Orchestrator(Value, kw_only=True):
     """Airflow, Dagster, Prefect, Argo or dbt Cloud, when one of them started the job."""
 
     name: str
@@ -91,19 +91,19 @@ class Orchestrator(Value):
     url: str | None = None
 
 
-class Warning_(Value):  # noqa: N801  (Warning is a builtin)
+class RunWarning(Value, kw_only=True):
     """Something worth a person's look that did not stop the run."""
 
     code: str
     text: str
 
 
-class Tool(Value):
+class Tool(Value, kw_only=True):
     name: str
     version: str
 
 
-class Run(Value):
+class Run(Value, kw_only=True):
     key: str
     content_digest: str
     verdict: ArtifactVerdict
@@ -120,24 +120,24 @@ class Run(Value):
     git: Git
     ci: CI
     orchestrator: Orchestrator | None
-    warnings: tuple[Warning_, ...]
+    warnings: tuple[RunWarning, ...]
     tool: Tool
 
 
-class Column(Value):
+class Column(Value, kw_only=True):
     name: str
     data_type: str | None = None
     description: str | None = None
     tags: tuple[str, ...] = ()
 
 
-class DatasetRun(Value):
+class DatasetRun(Value, kw_only=True):
     status: RunStatus
     duration_s: float | None = None
     message: str | None = None
 
 
-class Dataset(Value):
+class Dataset(Value, kw_only=True):
     key: str
     name: str
     scope: str
@@ -157,7 +157,7 @@ class Dataset(Value):
     run: DatasetRun | None
 
 
-class Check(Value):
+class Check(Value, kw_only=True):
     key: str
     alias: str
     name: str
@@ -180,7 +180,7 @@ class Check(Value):
     definition_checksum: str
 
 
-class Result(Value):
+class Result(Value, kw_only=True):
     """Exactly one per check. failures is a count where fail_calc counts, a float where it averages."""
 
     check: str
@@ -193,7 +193,7 @@ class Result(Value):
     caused_by: tuple[str, ...] = ()
 
 
-class Cause(Value):
+class Cause(Value, kw_only=True):
     """What broke, and what followed from it. checks: the failing checks themselves; consequences: keys of the
     checks and datasets that were skipped because of it."""
 
@@ -207,7 +207,7 @@ class Cause(Value):
     owner: str | None
 
 
-class Scores(Value):
+class Scores(Value, kw_only=True):
     """Unweighted means in 0..1, kept with 6 decimals, rounded down; None over nothing.
     by_column keys are "<dataset key>.<column>"."""
 
@@ -218,7 +218,7 @@ class Scores(Value):
     by_column: dict[str, float | None]
 
 
-class LedgerRow(Value):
+class LedgerRow(Value, kw_only=True):
     """executed = passed + warned + failed + errored; executed and the rest add up to expected."""
 
     expected: int = 0
@@ -234,13 +234,13 @@ class LedgerRow(Value):
     unknown: int = 0
 
 
-class Ledger(Value):
+class Ledger(Value, kw_only=True):
     data_test: LedgerRow
     unit_test: LedgerRow
     freshness: LedgerRow
 
 
-class Ingest(Value):
+class Ingest(Value, kw_only=True):
     """The canonical document: one dbt project, one run."""
 
     schema_version: str = msgspec.field(name="schemaVersion", default=SCHEMA_VERSION)
@@ -257,7 +257,7 @@ class Ingest(Value):
 # ---------------------------------------------------------------- between the stages
 
 
-class CIContext(Value):
+class CIContext(Value, kw_only=True):
     """What ci.detect found: the blocks of the document, where each field came from, and the few facts that
     other stages decide with. sources maps a field's name to `flag`, `input`, `config`, `env:NAME`,
     `event:/json/pointer`, `git:<file>` or None."""
@@ -268,11 +268,11 @@ class CIContext(Value):
     environment: str | None = None
     is_change: bool = False
     is_dependabot: bool = False
-    warnings: tuple[Warning_, ...] = ()
+    warnings: tuple[RunWarning, ...] = ()
     sources: dict[str, str | None] = {}
 
 
-class Policy(Value):
+class Policy(Value, kw_only=True):
     """What mapping decides with, from the settings."""
 
     project: str | None = None
@@ -293,13 +293,13 @@ GateLevel = Literal["fail", "warn", "never"]
 GateState = Literal["passed", "failed", "nothing-tested"]
 
 
-class Gate(Value):
+class Gate(Value, kw_only=True):
     """What the verdict is judged by."""
 
     fail_on: GateLevel = "fail"
 
 
-class Reason(Value):
+class Reason(Value, kw_only=True):
     """Why the gate says no. subject: key of the check or dataset, or None for the run itself."""
 
     code: str
@@ -307,7 +307,7 @@ class Reason(Value):
     text: str
 
 
-class Verdict(Value):
+class Verdict(Value, kw_only=True):
     """Decided once, from data. state tells what was shown about the data; blocks tells whether the gate
     exits non-zero; under fail_on=never it never does."""
 
@@ -320,14 +320,14 @@ Api = Literal["auto", "results", "ingestion", "folder"]
 ReceiptStatus = Literal["recorded", "already-recorded", "skipped", "not-delivered", "refused"]
 
 
-class Rejected(Value):
+class Rejected(Value, kw_only=True):
     kind: str
     key: str
     code: str
     detail: str
 
 
-class Receipt(Value):
+class Receipt(Value, kw_only=True):
     """What really happened to one document. Published counts come from here. Always exists.
 
     status   recorded | already-recorded | skipped (see reason) | not-delivered (waits in spool) | refused
