@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from qalita_action.redact import Secret
+
 SCHEMA_VERSION = "1"
 
 Status = Literal["passed", "warned", "failed", "errored", "skipped", "reused", "not_run", "unknown"]
@@ -34,7 +36,7 @@ class Value(msgspec.Struct, frozen=True, gc=False):
 # ---------------------------------------------------------------- the document
 
 
-class Source(Value, kw_only=True):
+class Source(Value, frozen=True, kw_only=True):
     """A QALITA source: one dbt project in one environment. name = <project>-<environment>[-<suite>]."""
 
     name: str
@@ -47,7 +49,7 @@ class Source(Value, kw_only=True):
     visibility: Visibility = "internal"
 
 
-class Git(Value, kw_only=True):
+class Git(Value, frozen=True, kw_only=True):
     """sha is the head that people mean; checkout_sha is what the CI checked out (maybe a merge commit)."""
 
     sha: str | None = None
@@ -63,7 +65,7 @@ class Git(Value, kw_only=True):
     shallow: bool | None = None
 
 
-class CI(Value, kw_only=True):
+class CI(Value, frozen=True, kw_only=True):
     """Where this program runs. Ids are strings: they pass 2^31 and some are free text."""
 
     provider: str | None = None
@@ -80,7 +82,7 @@ class CI(Value, kw_only=True):
     started_at: str | None = None
 
 
-class Orchestrator(Value, kw_only=True):
+class Orchestrator(Value, frozen=True, kw_only=True):
     """Airflow, Dagster, Prefect, Argo or dbt Cloud, when one of them started the job."""
 
     name: str
@@ -91,19 +93,19 @@ class Orchestrator(Value, kw_only=True):
     url: str | None = None
 
 
-class RunWarning(Value, kw_only=True):
+class RunWarning(Value, frozen=True, kw_only=True):
     """Something worth a person's look that did not stop the run."""
 
     code: str
     text: str
 
 
-class Tool(Value, kw_only=True):
+class Tool(Value, frozen=True, kw_only=True):
     name: str
     version: str
 
 
-class Run(Value, kw_only=True):
+class Run(Value, frozen=True, kw_only=True):
     key: str
     content_digest: str
     verdict: ArtifactVerdict
@@ -124,20 +126,20 @@ class Run(Value, kw_only=True):
     tool: Tool
 
 
-class Column(Value, kw_only=True):
+class Column(Value, frozen=True, kw_only=True):
     name: str
     data_type: str | None = None
     description: str | None = None
     tags: tuple[str, ...] = ()
 
 
-class DatasetRun(Value, kw_only=True):
+class DatasetRun(Value, frozen=True, kw_only=True):
     status: RunStatus
     duration_s: float | None = None
     message: str | None = None
 
 
-class Dataset(Value, kw_only=True):
+class Dataset(Value, frozen=True, kw_only=True):
     key: str
     name: str
     scope: str
@@ -157,7 +159,7 @@ class Dataset(Value, kw_only=True):
     run: DatasetRun | None
 
 
-class Check(Value, kw_only=True):
+class Check(Value, frozen=True, kw_only=True):
     key: str
     alias: str
     name: str
@@ -180,7 +182,7 @@ class Check(Value, kw_only=True):
     definition_checksum: str
 
 
-class Result(Value, kw_only=True):
+class Result(Value, frozen=True, kw_only=True):
     """Exactly one per check. failures is a count where fail_calc counts, a float where it averages."""
 
     check: str
@@ -193,7 +195,7 @@ class Result(Value, kw_only=True):
     caused_by: tuple[str, ...] = ()
 
 
-class Cause(Value, kw_only=True):
+class Cause(Value, frozen=True, kw_only=True):
     """What broke, and what followed from it. checks: the failing checks themselves; consequences: keys of the
     checks and datasets that were skipped because of it."""
 
@@ -207,7 +209,7 @@ class Cause(Value, kw_only=True):
     owner: str | None
 
 
-class Scores(Value, kw_only=True):
+class Scores(Value, frozen=True, kw_only=True):
     """Unweighted means in 0..1, kept with 6 decimals, rounded down; None over nothing.
     by_column keys are "<dataset key>.<column>"."""
 
@@ -218,7 +220,7 @@ class Scores(Value, kw_only=True):
     by_column: dict[str, float | None]
 
 
-class LedgerRow(Value, kw_only=True):
+class LedgerRow(Value, frozen=True, kw_only=True):
     """executed = passed + warned + failed + errored; executed and the rest add up to expected."""
 
     expected: int = 0
@@ -234,13 +236,13 @@ class LedgerRow(Value, kw_only=True):
     unknown: int = 0
 
 
-class Ledger(Value, kw_only=True):
+class Ledger(Value, frozen=True, kw_only=True):
     data_test: LedgerRow
     unit_test: LedgerRow
     freshness: LedgerRow
 
 
-class Ingest(Value, kw_only=True):
+class Ingest(Value, frozen=True, kw_only=True):
     """The canonical document: one dbt project, one run."""
 
     schema_version: str = msgspec.field(name="schemaVersion", default=SCHEMA_VERSION)
@@ -257,7 +259,7 @@ class Ingest(Value, kw_only=True):
 # ---------------------------------------------------------------- between the stages
 
 
-class CIContext(Value, kw_only=True):
+class CIContext(Value, frozen=True, kw_only=True):
     """What ci.detect found: the blocks of the document, where each field came from, and the few facts that
     other stages decide with. sources maps a field's name to `flag`, `input`, `config`, `env:NAME`,
     `event:/json/pointer`, `git:<file>` or None."""
@@ -272,7 +274,7 @@ class CIContext(Value, kw_only=True):
     sources: dict[str, str | None] = {}
 
 
-class Policy(Value, kw_only=True):
+class Policy(Value, frozen=True, kw_only=True):
     """What mapping decides with, from the settings."""
 
     project: str | None = None
@@ -293,13 +295,13 @@ GateLevel = Literal["fail", "warn", "never"]
 GateState = Literal["passed", "failed", "nothing-tested"]
 
 
-class Gate(Value, kw_only=True):
+class Gate(Value, frozen=True, kw_only=True):
     """What the verdict is judged by."""
 
     fail_on: GateLevel = "fail"
 
 
-class Reason(Value, kw_only=True):
+class Reason(Value, frozen=True, kw_only=True):
     """Why the gate says no. subject: key of the check or dataset, or None for the run itself."""
 
     code: str
@@ -307,7 +309,7 @@ class Reason(Value, kw_only=True):
     text: str
 
 
-class Verdict(Value, kw_only=True):
+class Verdict(Value, frozen=True, kw_only=True):
     """Decided once, from data. state tells what was shown about the data; blocks tells whether the gate
     exits non-zero; under fail_on=never it never does."""
 
@@ -320,14 +322,57 @@ Api = Literal["auto", "results", "ingestion", "folder"]
 ReceiptStatus = Literal["recorded", "already-recorded", "skipped", "not-delivered", "refused"]
 
 
-class Rejected(Value, kw_only=True):
+class Target(Value, frozen=True, kw_only=True):
+    """Where and how to publish. Configuration only: never from a file inside the workspace.
+
+    endpoint  scheme://host[:port], with or without a trailing /api, /api/v1, /api/v2
+    ca        CA bundle: path of a file or folder, or PEM text
+    timeout_s total budget for publishing one document, retries included
+    """
+
+    api: Api = "auto"
+    publish: Literal["auto", "always", "never"] = "auto"
+    endpoint: str | None = None
+    token: Secret | None = None
+    ca: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    verify_tls: bool = True
+    timeout_s: float = 120.0
+    pack: str = "dbt_ingest"
+    source_id: str | None = None
+    metrics_detail: Literal["source", "table", "column", "check"] = "column"
+    folder: str = "qalita-report"
+    spool_dir: str = "qalita-spool"
+    tool: Tool
+
+
+class PlannedRequest(Value, frozen=True, kw_only=True):
+    """One line of `--dry-run --output text`: what would be sent, and how many bytes before compression."""
+
+    method: str
+    path: str
+    size: int
+    note: str = ""
+
+
+class Finding(Value, frozen=True, kw_only=True):
+    """One line of `qalita-ingest check`."""
+
+    subject: str
+    ok: bool | None
+    text: str
+    todo: str = ""
+
+
+class Rejected(Value, frozen=True, kw_only=True):
     kind: str
     key: str
     code: str
     detail: str
 
 
-class Receipt(Value, kw_only=True):
+class Receipt(Value, frozen=True, kw_only=True):
     """What really happened to one document. Published counts come from here. Always exists.
 
     status   recorded | already-recorded | skipped (see reason) | not-delivered (waits in spool) | refused
@@ -350,6 +395,19 @@ class Receipt(Value, kw_only=True):
     error_code: str | None = None
     error_text: str | None = None
     exit_code: int = 0
+
+
+class ReportOptions(Value, frozen=True, kw_only=True):
+    """Where reports go. Paths are None where the CI gives none; provider decides the dialects."""
+
+    output: Literal["text", "json"] = "text"
+    provider: str | None = None
+    is_change: bool = False
+    color: bool = False
+    workspace: str = "."
+    directory: str = "qalita-report"
+    summary_path: str | None = None
+    outputs_path: str | None = None
 
 
 def to_json(value: Any) -> bytes:
