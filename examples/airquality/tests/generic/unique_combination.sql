@@ -1,0 +1,7 @@
+{#- No two rows share the same values in all of `columns`. One failure per combination that stands more than once. -#}
+{% test unique_combination(model, columns) %}
+select {{ columns | join(', ') }}, count(*) as times
+from {{ model }}
+group by {{ columns | join(', ') }}
+having count(*) > 1
+{% endtest %}
