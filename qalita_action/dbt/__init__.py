@@ -1,0 +1,11 @@
+"""dbt's artifacts: found, decoded by shape, vetted. Knows dbt's file format and nothing of the domain.
+
+dbt 1.8 to 2.x all call their manifest `v12` while keys come and go, so nothing here looks at a version
+number: `shapes` names the few dozen keys that are used, and meaning comes from which of them are there.
+"""
+
+from qalita_action.dbt.locate import Found, Places, locate
+from qalita_action.dbt.read import Evidence, read
+from qalita_action.dbt.vet import Vetting
+
+__all__ = ["Evidence", "Found", "Places", "Vetting", "locate", "read"]

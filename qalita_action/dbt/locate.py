@@ -1,0 +1,231 @@
+"""Where dbt left its artifacts, by dbt's own precedence. Reads listings and dbt_project.yml, no artifact.
+
+--target-path > DBT_ENGINE_TARGET_PATH > DBT_TARGET_PATH > `target-path:` of dbt_project.yml > `target`; a
+relative path is relative to the project (https://docs.getdbt.com/reference/project-configs/target-path).
+One run is the files of one directory, or all files that were named; other directories are other runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from qalita_action.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PROJECT_FILE = "dbt_project.yml"
+MAX_DEPTH = 5
+# Folders that hold other people's projects, or copies of this one.
+NOT_OURS = frozenset(
+    {"dbt_packages", "dbt_modules", "node_modules", "site-packages", "state", "public", "site", "target"}
+    | {"integration_tests", "logs", "__pycache__", "qalita-report", "qalita-spool"}
+)
+_ENV_VAR = re.compile(r"""\{\{\s*env_var\(\s*['"]([^'"]+)['"]\s*(?:,\s*['"]([^'"]*)['"]\s*)?\)\s*\}\}""")
+
+
+class Places(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user said about where to look. Everything may be unset."""
+
+    path: str | None = None
+    manifest: str | None = None
+    results: tuple[str, ...] = ()
+    sources: str | None = None
+    target_path: str | None = None
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """The files of one run. named: the user pointed at them, so their age is not judged by the pipeline's."""
+
+    directory: Path
+    manifest: Path
+    results: tuple[Path, ...]
+    sources: Path | None
+    named: bool
+    project_file: Path | None = None
+    project_name: str | None = None  # of dbt_project.yml, where there is one
+
+
+def locate(places: Places, workspace: Path, env: Mapping[str, str]) -> tuple[Found, ...]:
+    """One Found per dbt project, sorted by directory.
+
+    Errors: artifacts-not-found with every place looked at; manifest-not-found; results-not-found.
+    """
+    if places.manifest or places.results or places.sources:
+        return (_named(places, workspace),)
+    start = workspace / (places.path or env.get("DBT_PROJECT_DIR") or ".")
+    if start.is_file():
+        return (_beside(start),)
+    if not start.is_dir():
+        raise ArtifactError(
+            "artifacts-not-found",
+            f"{places.path or start} does not exist",
+            expected="a dbt project, its target folder, or one of its artifacts",
+            looked=[str(start.absolute())],
+            todo=["check PATH; it is relative to the folder that this step runs in"],
+        )
+    if _file(start, "manifest.json"):
+        return (_directory(start, named=places.path is not None, project=None),)
+    looked: list[str] = []
+    found: list[Found] = []
+    for project in _projects(start):
+        name, configured = _read_project(project)
+        target = project.parent / _target_path(places, configured, env)
+        looked.append(str(target))
+        if _file(target, "manifest.json"):
+            found.append(_directory(target, named=False, project=project, project_name=name))
+    if not looked:
+        target = start / _target_path(places, None, env)
+        looked.append(str(target))
+        if _file(target, "manifest.json"):
+            found.append(_directory(target, named=False, project=None))
+    if not found:
+        raise _not_found(start, looked)
+    return tuple(found)
+
+
+def _not_found(start: Path, looked: list[str]) -> ArtifactError:
+    return ArtifactError(
+        "artifacts-not-found",
+        "no dbt artifacts were found",
+        expected=f"manifest.json and run_results.json in a dbt target folder below {start}",
+        looked=[f"{place}/manifest.json" for place in looked[:20]]
+        + ([f"and {len(looked) - 20} more folders"] if len(looked) > 20 else []),
+        todo=[
+            "run `dbt build` before this step, in the same job",
+            "dbt ran in another job: hand over its target/*.json"
+            " (GitLab: `artifacts: {when: always, paths: [target/*.json]}`; GitHub: upload-artifact)",
+            "elsewhere: --target-path DIR, or --manifest FILE --results FILE",
+        ],
+    )
+
+
+def _named(places: Places, workspace: Path) -> Found:
+    results = tuple(workspace / r for r in places.results)
+    sources = workspace / places.sources if places.sources else None
+    if places.manifest:
+        manifest = workspace / places.manifest
+    else:
+        beside = (results or (sources,))[0]
+        assert beside is not None
+        manifest = _manifest_of(beside.parent, beside)
+    if not results and sources is None:
+        results = _results_in(manifest.parent)
+        sources = _file(manifest.parent, "sources.json")
+        if not results and sources is None and manifest.exists():
+            raise _no_results(manifest.parent)
+    return Found(directory=manifest.parent, manifest=manifest, results=results, sources=sources, named=True)
+
+
+def _beside(path: Path) -> Found:
+    """PATH is one artifact: the others of its run lie beside it."""
+    if path.name.startswith("manifest"):
+        return _directory(path.parent, named=True, project=None, manifest=path)
+    is_sources = path.name.startswith("sources")
+    return Found(
+        directory=path.parent,
+        manifest=_manifest_of(path.parent, path),
+        results=() if is_sources else (path,),
+        sources=path if is_sources else _file(path.parent, "sources.json"),
+        named=True,
+    )
+
+
+def _manifest_of(directory: Path, beside: Path) -> Path:
+    found = _file(directory, "manifest.json")
+    if found is None:
+        raise ArtifactError(
+            "manifest-not-found",
+            f"there is no manifest.json beside {beside}",
+            expected="the manifest.json of the same run: it says what each test is about",
+            looked=[str(directory / "manifest.json")],
+            todo=["give it with --manifest FILE"],
+        )
+    return found
+
+
+def _directory(
+    directory: Path,
+    *,
+    named: bool,
+    project: Path | None,
+    project_name: str | None = None,
+    manifest: Path | None = None,
+) -> Found:
+    manifest = manifest or _file(directory, "manifest.json")
+    assert manifest is not None
+    results = _results_in(directory)
+    sources = _file(directory, "sources.json")
+    if not results and sources is None:
+        raise _no_results(directory)
+    return Found(
+        directory=directory,
+        manifest=manifest,
+        results=results,
+        sources=sources,
+        named=named,
+        project_file=project,
+        project_name=project_name,
+    )
+
+
+def _no_results(directory: Path) -> ArtifactError:
+    return ArtifactError(
+        "results-not-found",
+        f"{directory} holds a manifest.json and no results: nothing says that a test ran",
+        expected="run_results.json or sources.json, which dbt build, test and source freshness write",
+        looked=[str(directory / "run_results*.json"), str(directory / "sources.json")],
+        todo=[
+            "`dbt parse` and `dbt list` write no results: run `dbt build` or `dbt test`",
+            "dbt that could not connect, or was killed, writes none either: look at its log",
+        ],
+    )
+
+
+def _results_in(directory: Path) -> tuple[Path, ...]:
+    names = {*directory.glob("run_results*.json"), *directory.glob("run_results*.json.gz")}
+    return tuple(sorted(p for p in names if p.is_file()))
+
+
+def _file(directory: Path, name: str) -> Path | None:
+    return next((p for p in (directory / name, directory / f"{name}.gz") if p.is_file()), None)
+
+
+def _projects(start: Path) -> Iterator[Path]:
+    """dbt_project.yml files at or below start, sorted, without packages; a project's own folders are not
+    searched for more projects. Links are not followed: local packages are links in dbt_packages.
+    """
+    for folder, names, files in os.walk(start):
+        depth = len(Path(folder).relative_to(start).parts)
+        keep = depth < MAX_DEPTH
+        names[:] = sorted(n for n in names if keep and n not in NOT_OURS and not n.startswith("."))
+        if PROJECT_FILE in files:
+            names[:] = []
+            yield Path(folder) / PROJECT_FILE
+
+
+def _read_project(path: Path) -> tuple[str | None, str | None]:
+    """Name and target-path, None where they are not there. A broken file is dbt's to complain about."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_bytes()[:1_000_000])
+    except (yaml.YAMLError, OSError, RecursionError, ValueError):
+        return None, None
+    if not isinstance(content, dict):
+        return None, None
+    name, target = content.get("name"), content.get("target-path")
+    return name if isinstance(name, str) else None, target if isinstance(target, str) else None
+
+
+def _target_path(places: Places, configured: str | None, env: Mapping[str, str]) -> str:
+    said = places.target_path or env.get("DBT_ENGINE_TARGET_PATH") or env.get("DBT_TARGET_PATH")
+    if said:
+        return said
+    rendered = _ENV_VAR.sub(lambda m: env.get(m[1]) or m[2] or "", configured or "").strip()
+    return rendered if rendered and "{{" not in rendered else "target"

@@ -1,0 +1,353 @@
+"""Files of one run to Evidence: decoded, vetted, merged per node. Pure but for reading the files.
+
+Merged per node: files of commands that run no tests and files of --empty runs are excluded whole; among the
+rest the newest row wins, `skipped` included, so that an older pass never outlives a broken rebuild.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from qalita_action.dbt import vet
+from qalita_action.dbt.decode import decode, decode_bytes, read_bytes
+from qalita_action.dbt.shapes import FreshnessRow, Manifest, Metadata, Row, RunResults, Sources
+from qalita_action.errors import ArtifactError, IngestError, raise_all
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from qalita_action.dbt.locate import Found
+
+Selection = Literal["all", "some", "unknown"]
+
+# Names that people give to `DBT_ENV_CUSTOM_ENV_<NAME>` for the commit, and dbt Cloud's own.
+SHA_NAMES = ("DBT_CLOUD_GIT_SHA", "GIT_SHA", "GIT_COMMIT", "COMMIT_SHA", "GITHUB_SHA", "CI_COMMIT_SHA")
+_SHA = re.compile(r"[0-9a-f]{7,64}")
+_SELECTING = ("select", "models", "exclude", "selector", "selector_name")
+_SELECTING_KINDS = ("resource_types", "resource_type", "exclude_resource_types")
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run of dbt left, and how far it can be believed. Values are dbt's words, not the domain's.
+
+    rows       unique_id -> the row that counts
+    discarded  unique_id of a test -> `compiled` or `empty`: a row that looked like an outcome and is none
+    freshness  source's unique_id -> its row; None where no sources.json belongs to this run
+    run_ids    what the run is told apart by: invocation ids, or a file's SHA-256 where it has none
+    notes      (code, text) for people
+    """
+
+    directory: str
+    manifest: Manifest
+    project_name: str | None
+    rows: dict[str, Row]
+    discarded: dict[str, str]
+    freshness: dict[str, FreshnessRow] | None
+    verdict: Literal["executed", "nothing_selected"]
+    runs_tests: bool
+    selection: Selection
+    partial: str | None
+    run_ids: tuple[str, ...]
+    invocation_ids: tuple[str, ...]
+    commands: tuple[str, ...]
+    dbt_version: str | None
+    adapter_type: str | None
+    dbt_target: str | None
+    dbt_exit_code: int | None
+    stamped_sha: str | None
+    in_this_pipeline: bool
+    started_at: datetime | None
+    completed_at: datetime | None
+    elapsed_s: float | None
+    notes: tuple[tuple[str, str], ...]
+
+
+def read(found: Found, vetting: vet.Vetting) -> Evidence:
+    """Errors: every code of `decode` and `vet`, all bad files of the run at once."""
+    notes: list[str] = []
+    errors: list[IngestError] = []
+
+    manifest: Manifest | None = None
+    files: list[vet.File] = []
+    sources: tuple[Sources, str] | None = None
+    try:
+        manifest = _manifest(found.manifest, notes)
+    except IngestError as e:
+        errors.append(e)
+    for path in found.results:
+        try:
+            files.append(_results(path, notes))
+        except IngestError as e:
+            errors.append(e)
+    if found.sources:
+        try:
+            sources = _sources(found.sources, notes)
+        except IngestError as e:
+            errors.append(e)
+    raise_all(errors)
+    assert manifest is not None
+    return _evidence(found, vetting, manifest, files, sources, notes)
+
+
+def _manifest(path: Path, notes: list[str]) -> Manifest:
+    manifest, odd = decode(path, Manifest)
+    notes += odd
+    if manifest.disabled:  # only its ids matter
+        manifest = msgspec.structs.replace(manifest, disabled=dict.fromkeys(manifest.disabled))
+    return manifest
+
+
+def _results(path: Path, notes: list[str]) -> vet.File:
+    data = read_bytes(path)
+    results, odd = decode_bytes(data, RunResults, path)
+    notes += odd
+    sha256 = hashlib.sha256(data).hexdigest() if not _invocation(results.metadata) else ""
+    return vet.File(path=path, sha256=sha256, results=results, verdict=vet.judge(results))
+
+
+def _sources(path: Path, notes: list[str]) -> tuple[Sources, str]:
+    data = read_bytes(path)
+    sources, odd = decode_bytes(data, Sources, path)
+    notes += odd
+    return sources, _invocation(sources.metadata) or hashlib.sha256(data).hexdigest()
+
+
+def _invocation(metadata: Metadata | None) -> str | None:
+    return metadata.invocation_id if metadata else None
+
+
+def _evidence(
+    found: Found,
+    vetting: vet.Vetting,
+    manifest: Manifest,
+    files: list[vet.File],
+    sources: tuple[Sources, str] | None,
+    odd: list[str],
+) -> Evidence:
+    notes = [("odd-value", text) for text in odd[:20]]
+    if len(odd) > 20:
+        notes.append(("odd-value", f"and {len(odd) - 20} more odd values"))
+    _same_project(found, manifest)
+    files, sources = _drop_stale(found, vetting, files, sources, notes)
+    used = sorted(
+        (f for f in files if f.verdict in ("executed", "nothing_selected")),
+        key=lambda f: (f.generated_at or datetime.min.replace(tzinfo=timezone.utc), f.path.name),
+    )
+    if files and not used:
+        worst = next(v for v in vet.REFUSALS if any(f.verdict == v for f in files))
+        raise vet.refuse(worst, files)
+    verdict: Literal["executed", "nothing_selected"] = "executed"
+    if used and all(f.verdict == "nothing_selected" for f in used) and sources is None:
+        if vetting.on_empty == "fail":
+            raise vet.refuse("nothing_selected", used)
+        verdict = "nothing_selected"
+        notes.append(("nothing-selected", "dbt's selection matched nothing: no check was executed"))
+
+    rows, discarded = _merge(files, used, notes)
+    freshness = {r.unique_id: r for r in sources[0].results} if sources else None
+    vet.check_known(
+        manifest, {*rows, *(freshness or ())}, ", ".join(str(f.path) for f in used) or str(found.sources)
+    )
+    _check_exit_code(vetting, rows, freshness, used)
+
+    metas = [f.results.metadata for f in used] + ([sources[0].metadata] if sources else [])
+    ids = {i for m in metas if (i := _invocation(m))}
+    run_ids = {i for f in used if (i := _invocation(f.results.metadata) or f.sha256)}
+    commands = [c for f in used if (c := f.command)] + (["source freshness"] if sources else [])
+    moments = [m for f in used if (m := f.generated_at)]
+    if sources and (m := vet.moment(sources[0].metadata.generated_at if sources[0].metadata else None)):
+        moments.append(m)
+    elapsed = [e for f in used if (e := _number(f.results.elapsed_time)) is not None]
+    if sources and (e := _number(sources[0].elapsed_time)) is not None:
+        elapsed.append(e)
+    meta = manifest.metadata or Metadata()
+    return Evidence(
+        directory=str(found.directory),
+        manifest=manifest,
+        project_name=_project_name(manifest, found.project_name),
+        rows=rows,
+        discarded=discarded,
+        freshness=freshness,
+        verdict=verdict,
+        runs_tests=any((f.args.which or f.args.command) in vet.RUNS_TESTS for f in used if f.args),
+        selection=_selection(manifest, used),
+        partial=_partial(used),
+        run_ids=tuple(sorted(run_ids | ({sources[1]} if sources else set()))),
+        invocation_ids=tuple(sorted(ids)),
+        commands=tuple(dict.fromkeys(commands)),
+        dbt_version=next((m.dbt_version for m in reversed(metas) if m and m.dbt_version), meta.dbt_version),
+        adapter_type=meta.adapter_type,
+        dbt_target=next((f.args.target for f in reversed(used) if f.args and f.args.target), None),
+        dbt_exit_code=vetting.dbt_exit_code,
+        stamped_sha=_stamped_sha(metas),
+        in_this_pipeline=not found.named and _in_this_pipeline(vetting, moments),
+        started_at=min(moments) - timedelta(seconds=elapsed[0]) if moments and elapsed else None,
+        completed_at=max(moments, default=None),
+        elapsed_s=round(sum(elapsed), 6) if elapsed else None,
+        notes=tuple(notes),
+    )
+
+
+def _same_project(found: Found, manifest: Manifest) -> None:
+    written = manifest.metadata.project_name if manifest.metadata else None
+    if found.project_name and written and found.project_name != written:
+        raise ArtifactError(
+            "artifacts-foreign",
+            f"the artifacts are those of project {written!r}, in the folder of {found.project_name!r}",
+            expected=f"artifacts of {found.project_name!r}",
+            looked=[str(found.manifest), str(found.project_file)],
+            todo=[
+                "a cache or a download may have restored another project's target/: check its key and path"
+            ],
+        )
+
+
+def _drop_stale(
+    found: Found,
+    vetting: vet.Vetting,
+    files: list[vet.File],
+    sources: tuple[Sources, str] | None,
+    notes: list[tuple[str, str]],
+) -> tuple[list[vet.File], tuple[Sources, str] | None]:
+    """Only files that were discovered are judged by the pipeline's start; files that were named are meant."""
+    start = vetting.started_at
+    if found.named or start is None:
+        return files, sources
+
+    def is_stale(at: datetime | None) -> bool:
+        return at is not None and at < start
+
+    fresh = [f for f in files if not is_stale(f.generated_at)]
+    kept = sources
+    if sources and is_stale(vet.moment(sources[0].metadata.generated_at if sources[0].metadata else None)):
+        kept = None
+        notes.append(("stale-file", f"{found.sources} is older than this pipeline and was left out"))
+    if not fresh and kept is None:
+        raise vet.refuse("stale", files, f"the pipeline began at {start.isoformat()}")
+    notes += [
+        ("stale-file", f"{f.path} is older than this pipeline and was left out")
+        for f in files
+        if f not in fresh
+    ]
+    return fresh, kept
+
+
+def _merge(
+    files: list[vet.File], used: list[vet.File], notes: list[tuple[str, str]]
+) -> tuple[dict[str, Row], dict[str, str]]:
+    discarded: dict[str, str] = {}
+    for f in files:
+        if f in used:
+            continue
+        reason = "empty" if f.verdict == "empty" else "compiled"
+        notes.append(("file-ignored", f"{f.path.name}: dbt {f.command}, no evidence ({f.verdict})"))
+        discarded.update((r.unique_id, reason) for r in f.results.results if _is_test(r))
+    rows: dict[str, Row] = {}
+    lost = 0
+    for f in used:
+        for row in f.results.results:
+            if not row.unique_id:
+                lost += 1
+            elif _is_test(row) and (row.status or "").lower() == "success":
+                discarded[row.unique_id] = "compiled"
+            else:
+                rows[row.unique_id] = row
+    if lost:
+        notes.append(("rows-lost", f"{lost} rows of the results name no node"))
+    return rows, {k: v for k, v in discarded.items() if k not in rows}
+
+
+def _is_test(row: Row) -> bool:
+    return row.unique_id.startswith(("test.", "unit_test."))
+
+
+def _check_exit_code(
+    vetting: vet.Vetting,
+    rows: dict[str, Row],
+    freshness: dict[str, FreshnessRow] | None,
+    used: list[vet.File],
+) -> None:
+    """Dbt's own exit code may prove that these rows are not its last run's (parse errors write nothing)."""
+    code = vetting.dbt_exit_code
+    if code is None:
+        return
+    red = {"fail", "error", "runtime error", "partial success"}
+    broken = any((r.status or "").lower() in red for r in rows.values()) or any(
+        (r.status or "").lower() in red for r in (freshness or {}).values()
+    )
+    if code >= 2 and not broken:
+        raise vet.refuse("stale", used, f"dbt exited with {code}, and every row of these files is green")
+    if code == 0 and broken:
+        raise vet.refuse("stale", used, "dbt exited with 0, and these files hold failures")
+
+
+def _selection(manifest: Manifest, used: list[vet.File]) -> Selection:
+    """What dbt was asked to run. 2.x records no selection."""
+    args = [f.args for f in used if f.args]
+    if not args or any(all(getattr(a, k) is msgspec.UNSET for k in _SELECTING) for a in args):
+        return "unknown"
+    by_default = any(isinstance(s, dict) and s.get("default") for s in manifest.selectors.values())
+    some = by_default or all(any(_given(a, k) for k in (*_SELECTING, *_SELECTING_KINDS)) for a in args)
+    return "some" if some else "all"
+
+
+def _given(args: Any, name: str) -> bool:
+    value = getattr(args, name)
+    return value is not msgspec.UNSET and bool(value)
+
+
+def _partial(used: list[vet.File]) -> str | None:
+    """Why the run did not finish what it selected, where a file says so."""
+    executed = [f for f in used if f.args]
+    if any(f.command == "retry" for f in executed) and all(f.command == "retry" for f in executed):
+        return "retry without the results of its first run"
+    if any(f.args.sample not in (None, False) for f in executed if f.args):
+        return "sample"
+    for f in used:
+        if any((r.message or "").startswith("Skipping due to fail_fast") for r in f.results.results):
+            return "fail_fast"
+        if any(not r.unique_id for r in f.results.results):
+            return "rows lost"
+    return None
+
+
+def _project_name(manifest: Manifest, configured: str | None) -> str | None:
+    """metadata.project_name (1.6 on); before that the package whose md5 is metadata.project_id."""
+    meta = manifest.metadata or Metadata()
+    if meta.project_name:
+        return meta.project_name
+    if meta.project_id:
+        packages = {n.package_name for n in manifest.nodes.values() if n.package_name}
+        packages |= {n.package_name for n in manifest.sources.values() if n.package_name}
+        for name in sorted(packages | ({configured} if configured else set())):
+            if hashlib.md5(name.encode(), usedforsecurity=False).hexdigest() == meta.project_id:
+                return name
+    return configured
+
+
+def _stamped_sha(metas: list[Metadata | None]) -> str | None:
+    """The commit that the artifacts themselves name. Read from results, never from the manifest, where
+    partial parsing keeps the value of another day.
+    """
+    for meta in reversed(metas):
+        for name in SHA_NAMES:
+            value = str((meta.env or {}).get(name, "") if meta else "").strip().lower()
+            if _SHA.fullmatch(value):
+                return value
+    return None
+
+
+def _in_this_pipeline(vetting: vet.Vetting, moments: list[datetime]) -> bool:
+    return vetting.started_at is not None and bool(moments) and min(moments) >= vetting.started_at
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,9 @@
+"""dbt's evidence to QALITA's document: pure functions, the only place that knows both.
+
+No clock, environment, disk, network or randomness: what they need comes as an argument.
+"""
+
+from qalita_action.mapping.ingest import to_ingest
+from qalita_action.mapping.verdict import verdict
+
+__all__ = ["to_ingest", "verdict"]

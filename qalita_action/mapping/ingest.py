@@ -1,0 +1,163 @@
+"""Evidence and context to the canonical document. Pure: the same input gives the same bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from qalita_action.errors import SettingsError
+from qalita_action.mapping import cause_rows, causes, checks, datasets, identity, score
+from qalita_action.mapping.owners import group_owners
+from qalita_action.model import Extent, Git, Ingest, Run, RunWarning, Source
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from qalita_action.dbt import Evidence
+    from qalita_action.model import CIContext, Dataset, Policy, Result
+
+DEFAULT_ENVIRONMENT = "default"
+
+
+def to_ingest(evidence: Evidence, context: CIContext, policy: Policy) -> Ingest:
+    """Error: project-unknown, where neither the artifacts nor the user name the project."""
+    project = policy.project or evidence.project_name
+    if not project:
+        raise SettingsError(
+            "project-unknown",
+            f"the project of {evidence.directory} has no name",
+            expected="metadata.project_name in manifest.json (dbt 1.6 on), or a name from you",
+            looked=["manifest.json: metadata.project_name, metadata.project_id", "dbt_project.yml: name"],
+            todo=["say it: --project NAME"],
+        )
+    environment = environment_of(evidence, context, policy)
+    source = Source(
+        name="-".join(p for p in (project, environment, policy.suite) if p),
+        project=project,
+        environment=environment,
+        suite=policy.suite,
+        adapter=evidence.adapter_type,
+        description=f"dbt project {project}, environment {environment}",
+        visibility=policy.visibility,
+    )
+    groups = group_owners(evidence.manifest.groups)
+    tables = datasets.build(evidence, groups, send_messages=policy.send_messages)
+    built = checks.build(evidence, groups, policy)
+    by_key = {r.check: r for r in built.results}
+    graph = datasets.graph(evidence.manifest)
+    caused = causes.caused_by(tables, built.checks, by_key, built.parents, graph)
+    results = tuple(_with_causes(r, caused.get(r.check)) for r in built.results)
+    by_key = {r.check: r for r in results}
+    pairs = tuple(zip(built.checks, results, strict=True))
+    extent, extent_reason = extent_of(
+        evidence, results, {c.key for c in built.checks if c.kind == "data_test"}
+    )
+    git, warnings = _commit(evidence, context)
+    run = Run(
+        key=identity.run_key(
+            project, environment, policy.suite, key_sha(evidence, context), run_id(evidence, policy)
+        ),
+        content_digest="",
+        verdict=evidence.verdict,
+        extent=extent,
+        extent_reason=extent_reason,
+        invocation_ids=evidence.invocation_ids,
+        commands=evidence.commands,
+        dbt_version=evidence.dbt_version,
+        adapter_type=evidence.adapter_type,
+        dbt_exit_code=evidence.dbt_exit_code,
+        started_at=_utc(evidence.started_at),
+        completed_at=_utc(evidence.completed_at),
+        elapsed_s=evidence.elapsed_s,
+        git=git,
+        ci=context.ci,
+        orchestrator=context.orchestrator,
+        warnings=(*context.warnings, *warnings, *_notes(evidence, results, tables, built.defaulted)),
+        tool=policy.tool,
+    )
+    ingest = Ingest(
+        source=source,
+        run=run,
+        datasets=tables,
+        checks=built.checks,
+        results=results,
+        causes=cause_rows.build(project, environment, tables, built.checks, by_key, caused),
+        scores=score.scores(tables, pairs, policy),
+        ledger=score.ledger(pairs),
+    )
+    digest = identity.content_digest(ingest)
+    return msgspec.structs.replace(ingest, run=msgspec.structs.replace(run, content_digest=digest))
+
+
+def environment_of(evidence: Evidence, context: CIContext, policy: Policy) -> str:
+    """A change run never writes into the environment that it is compared with (`same` opts out)."""
+    if context.is_change and policy.change_environment != "same":
+        return policy.change_environment
+    return policy.environment or context.environment or evidence.dbt_target or DEFAULT_ENVIRONMENT
+
+
+def key_sha(evidence: Evidence, context: CIContext) -> str | None:
+    """The commit of the code that dbt ran, or nothing: the commit of a job that only fetches never enters."""
+    if evidence.stamped_sha:
+        return evidence.stamped_sha
+    return context.git.checkout_sha or context.git.sha if evidence.in_this_pipeline else None
+
+
+def run_id(evidence: Evidence, policy: Policy) -> str:
+    return policy.run_id or ",".join(evidence.run_ids)
+
+
+def extent_of(
+    evidence: Evidence, results: tuple[Result, ...], data_tests: set[str]
+) -> tuple[Extent, str | None]:
+    """Decided on data tests: did it finish what it selected, and was that everything?"""
+    if evidence.partial:
+        return "partial", evidence.partial
+    missing = sum(r.status == "not_run" and r.check in data_tests for r in results)
+    if not missing:
+        return "complete", None
+    if evidence.selection == "all" and evidence.runs_tests:
+        return "partial", f"nothing was deselected, and {missing} data tests have no row: dbt was interrupted"
+    if not evidence.runs_tests and evidence.selection == "all":
+        return "selected", f"dbt {', '.join(evidence.commands)} runs no data tests"
+    if evidence.selection == "unknown":
+        return "selected", "unknown"
+    return "selected", f"{missing} data tests were not selected"
+
+
+def _with_causes(result: Result, caused_by: tuple[str, ...] | None) -> Result:
+    return msgspec.structs.replace(result, caused_by=caused_by) if caused_by else result
+
+
+def _commit(evidence: Evidence, context: CIContext) -> tuple[Git, list[RunWarning]]:
+    """The artifacts' own commit outranks the checkout's, unless both are the same build."""
+    git, stamped = context.git, evidence.stamped_sha
+    if not stamped or any(sha and sha.startswith(stamped) for sha in (git.sha, git.checkout_sha)):
+        return git, []
+    replaced = msgspec.structs.replace(git, sha=stamped)
+    if not git.sha:
+        return replaced, []
+    text = f"the artifacts say commit {stamped[:12]}, the checkout is at {git.sha[:12]}"
+    return replaced, [RunWarning(code="other-commit", text=text)]
+
+
+def _notes(
+    evidence: Evidence,
+    results: tuple[Result, ...],
+    tables: tuple[Dataset, ...],
+    defaulted: dict[str, int],
+) -> list[RunWarning]:
+    notes = [RunWarning(code=code, text=text) for code, text in evidence.notes]
+    words = sorted({r.reason or "" for r in results if r.status == "unknown" and r.reason != "vanished"})
+    notes += [RunWarning(code="unknown-status", text=f"{w}: no known status of a check") for w in words]
+    odd = sorted(d.key for d in tables if d.run and "no known status" in (d.run.message or ""))
+    notes += [RunWarning(code="unknown-status", text=f"{key}: no known status") for key in odd]
+    if defaulted:
+        names = ", ".join(f"{name} ({count})" for name, count in sorted(defaulted.items())[:20])
+        notes.append(RunWarning(code="dimension-defaulted", text=f"counted as validity: {names}"))
+    return notes
+
+
+def _utc(at: datetime | None) -> str | None:
+    return at.isoformat().replace("+00:00", "Z") if at else None

@@ -1,0 +1,48 @@
+"""Who answers for a node: its meta.owner, else its group's owner, else the exposure's own. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qalita_action.dbt.shapes import Group, Node
+
+
+def owner_of(node: Node, groups: dict[str, str]) -> str | None:
+    """groups: name of a group -> its owner (see `group_owners`)."""
+    return (
+        _person(meta_of(node).get("owner"))
+        or groups.get(node.group or node.settings.group or "")
+        or _person(node.owner)
+    )
+
+
+def group_owners(groups: dict[str, Group]) -> dict[str, str]:
+    found = {g.name: _person(g.owner) for g in groups.values() if g.name}
+    return {name: owner for name, owner in found.items() if name and owner}
+
+
+def meta_of(node: Node) -> dict[str, Any]:
+    """config.meta (1.10 on) over meta: the same in most versions, one of them empty in some."""
+    return {**(node.meta or {}), **(node.settings.meta or {})}
+
+
+def tags_of(node: Any) -> tuple[str, ...]:
+    """Tags and config.tags, a string or a list, without repetition, in their order."""
+    found: dict[str, None] = {}
+    config = getattr(node, "config", None)
+    for tags in (node.tags, config.tags if config else None):
+        for tag in [tags] if isinstance(tags, str) else tags or []:
+            found[str(tag)] = None
+    return tuple(found)
+
+
+def _person(value: Any) -> str | None:
+    """A name as people write it in YAML: text, a list of texts, or {email, name}."""
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, list):
+        return ", ".join(p for v in value if (p := _person(v))) or None
+    if isinstance(value, dict):
+        return _person(value.get("email")) or _person(value.get("name"))
+    return None

@@ -1,0 +1,137 @@
+"""dbt's word to the document's status: the contract's table. Pure. Words are compared case-folded.
+
+An unknown word is `unknown`, never a pass; `success` on a test never reaches this module (it was compiled).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qalita_action.mapping import masking
+from qalita_action.model import DatasetRun, Result, RunStatus, Status
+
+if TYPE_CHECKING:
+    from qalita_action.dbt.shapes import FreshnessRow, Node, Row, Timing
+
+TEST_WORDS: dict[str, Status] = {
+    "pass": "passed",
+    "warn": "warned",
+    "fail": "failed",
+    "error": "errored",
+    "runtime error": "errored",
+    "skipped": "skipped",
+    "reused": "reused",
+}
+FRESHNESS_WORDS: dict[str, Status] = {
+    "pass": "passed",
+    "warn": "warned",
+    "error": "failed",  # the data is too old
+    "runtime error": "errored",  # its query failed
+    "skipped": "skipped",
+}
+# no-op (exposures, saved queries) built nothing: no outcome.
+NODE_WORDS: dict[str, RunStatus | None] = {
+    "success": "passed",
+    "warn": "passed",  # 2.x: built, with a warning
+    "reused": "passed",
+    "error": "errored",
+    "fail": "errored",
+    "runtime error": "errored",
+    "partial success": "partial",
+    "skipped": "skipped",
+    "no-op": None,
+}
+STATICALLY_CHECKED = "statically checked"  # 2.x: a pass that never ran
+FAIL_FAST = "skipping due to fail_fast"
+
+
+def test_result(key: str, row: Row, *, send_messages: bool) -> Result:
+    word = (row.status or "").strip().casefold()
+    message = (row.message or "").strip().casefold()
+    status = TEST_WORDS.get(word, "unknown")
+    reason = None
+    if status == "passed" and message == STATICALLY_CHECKED:
+        status, reason = "reused", "statically-checked"
+    elif status == "unknown":
+        reason = f"dbt said {word[:40]!r}" if word else "dbt said nothing"
+    elif status == "skipped" and message == FAIL_FAST:
+        reason = "fail_fast"
+    ran = status in ("passed", "warned", "failed", "errored")
+    return Result(
+        check=key,
+        status=status,
+        reason=reason,
+        failures=number(row.failures) if ran else None,
+        message=masking.message(row.message, send=send_messages),
+        executed_at=utc(row.timing[-1].completed_at) if ran and row.timing else None,
+        duration_s=duration(row.execution_time) if ran else None,
+    )
+
+
+def freshness_result(key: str, row: FreshnessRow, *, send_messages: bool) -> Result:
+    word = (row.status or "").strip().casefold()
+    status = FRESHNESS_WORDS.get(word, "unknown")
+    if status == "failed" and (row.error or not row.max_loaded_at):
+        status = "errored"
+    error = row.error if isinstance(row.error, str) else None
+    ran = status in ("passed", "warned", "failed", "errored")
+    return Result(
+        check=key,
+        status=status,
+        reason=None if status != "unknown" else f"dbt said {word[:40]!r}",
+        failures=None,
+        message=masking.message(error, send=send_messages),
+        executed_at=(utc(row.snapshotted_at) or _completed(row.timing)) if ran else None,
+        duration_s=duration(row.execution_time) if ran else None,
+    )
+
+
+def node_run(node: Node, row: Row, *, send_messages: bool) -> DatasetRun | None:
+    """How the building of a model, seed, snapshot... went; None where nothing was built."""
+    word = (row.status or "").strip().casefold()
+    ephemeral = node.settings.materialized == "ephemeral"
+    if word == "skipped" and ephemeral:
+        return None  # 2.x lists them so, and nothing is wrong
+    if word not in NODE_WORDS:
+        return DatasetRun(status="errored", message=f"dbt said {word[:40]!r}, which is no known status")
+    status = NODE_WORDS[word]
+    if status is None:
+        return None
+    return DatasetRun(
+        status=status,
+        duration_s=duration(row.execution_time) if status != "skipped" else None,
+        message=masking.message(row.message, send=send_messages),
+    )
+
+
+def number(value: Any) -> int | float | None:
+    """A count, or the value of a fail_calc that averages; None where it is no number."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124  (NaN)
+            return None
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    return value if isinstance(value, int) else None
+
+
+def duration(value: Any) -> float | None:
+    """Seconds with 6 decimals."""
+    seconds = number(value)
+    return None if seconds is None else round(float(seconds), 6)
+
+
+def utc(text: str | None) -> str | None:
+    """Dbt's UTC times, all with a `Z`."""
+    if not text:
+        return None
+    return text[:-6] + "Z" if text.endswith("+00:00") else text
+
+
+def _completed(timing: list[Timing] | None) -> str | None:
+    return utc(timing[-1].completed_at) if timing else None

@@ -1,0 +1,88 @@
+"""The gate: decided once, from the documents. Pure. Whether anything was published does not enter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from typing_extensions import assert_never
+
+from qalita_action.model import EXECUTED, Reason, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from qalita_action.model import Check, Gate, GateState, Ingest, Result
+
+
+def verdict(ingests: Iterable[Ingest], gate: Gate) -> Verdict:
+    """One verdict over all projects of the call.
+
+    state: `nothing-tested` where checks were expected and none passed, warned, failed or errored, and nothing
+    else is wrong: never `passed`.
+    """
+    ingests = tuple(ingests)
+    found = tuple(reason for ingest in ingests for reason in reasons(ingest, gate))
+    tested = any(r.status in EXECUTED for i in ingests for r in i.results)
+    expected = any(i.checks for i in ingests)
+    state: GateState
+    if found:
+        state = "failed"
+    elif expected and not tested:
+        state = "nothing-tested"
+    else:
+        state = "passed"
+    match gate.fail_on:
+        case "never":
+            blocks = False
+        case "fail" | "warn":
+            blocks = bool(found)
+        case _:
+            assert_never(gate.fail_on)
+    return Verdict(state=state, blocks=blocks, reasons=found)
+
+
+def reasons(ingest: Ingest, gate: Gate) -> Iterator[Reason]:
+    explained = False
+    for dataset in ingest.datasets:
+        if dataset.run and dataset.run.status in ("errored", "partial"):
+            explained = True
+            how = "built in part" if dataset.run.status == "partial" else "not built"
+            yield Reason(
+                code="dataset-broken", subject=dataset.key, text=f"{dataset.kind} {dataset.name}: {how}"
+            )
+    lost = 0
+    for check, result in zip(ingest.checks, ingest.results, strict=True):
+        reason = _of_check(check, result, gate)
+        if reason:
+            explained = True
+            yield reason
+    for dataset in ingest.datasets:
+        skipped = dataset.run is not None and dataset.run.status == "skipped"
+        lost += skipped and not explained
+    if lost:
+        explained = True
+        yield Reason(code="skipped", subject=None, text=f"{lost} datasets were skipped, and nothing says why")
+    if ingest.run.dbt_exit_code and not explained:
+        yield Reason(
+            code="dbt-exit-code",
+            subject=None,
+            text=f"dbt exited with {ingest.run.dbt_exit_code}, and no row of its results says why",
+        )
+
+
+def _of_check(check: Check, result: Result, gate: Gate) -> Reason | None:
+    match result.status:
+        case "passed" | "reused" | "not_run":
+            return None
+        case "warned":
+            text = f"{check.name}: warned" if gate.fail_on == "warn" else None
+        case "failed" | "errored":
+            text = f"{check.name}: {result.status}"
+        case "unknown":
+            text = f"{check.name}: {result.reason or 'unknown status'}"
+        case "skipped":
+            because = result.caused_by[0] if result.caused_by else "and nothing says why"
+            text = f"{check.name}: skipped, {because}"
+        case _:
+            assert_never(result.status)
+    return Reason(code=result.status, subject=check.key, text=text) if text else None
