@@ -1,0 +1,158 @@
+"""The words that a provider's row is written in. A cell is a function from what is known to one value and
+where it came from, or None. Must not read the world: environment and event are handed in.
+
+A name that starts with a slash is a JSON pointer into the event file, any other is a variable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from string import Formatter
+from typing import Any, NamedTuple, TypeAlias
+
+from qalita_action.ci.values import unset
+from qalita_action.model import Value
+
+
+class Found(NamedTuple):
+    """A raw value and its source: `flag`, `input`, `config`, `env:NAME`, `event:/pointer`, `git:<file>`."""
+
+    value: str
+    source: str
+
+
+class Scope(Value, frozen=True, kw_only=True):
+    """What cells may look at. user holds the user's own words by field name."""
+
+    env: Mapping[str, str]
+    event: Any = None
+    user: Mapping[str, Found] = {}
+
+    def look(self, name: str) -> Found | None:
+        """The variable or event member of that name; None where it is unset, empty or not a scalar."""
+        if name.startswith("/"):
+            text = _scalar(at(self.event, name))
+            return Found(text, f"event:{name}") if text else None
+        text = self.env.get(name, "").strip()
+        return None if unset(text) else Found(text, f"env:{name}")
+
+
+Cell: TypeAlias = Callable[[Scope], "Found | None"]
+Test: TypeAlias = Callable[[Scope], bool]
+
+
+def at(document: Any, pointer: str) -> Any:
+    """What stands at a JSON pointer, or None. Never raises, whatever the document's shape."""
+    for step in pointer[1:].split("/"):
+        if isinstance(document, dict):
+            document = document.get(step)
+        elif isinstance(document, list) and step.isdigit() and int(step) < len(document):
+            document = document[int(step)]
+        else:
+            return None
+    return document
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def var(*names: str) -> Cell:
+    """The first of the names that is set."""
+
+    def cell(scope: Scope) -> Found | None:
+        return next((found for name in names if (found := scope.look(name))), None)
+
+    return cell
+
+
+def first(*cells: Cell) -> Cell:
+    """The first cell that says something."""
+
+    def cell(scope: Scope) -> Found | None:
+        return next((found for part in cells if (found := part(scope))), None)
+
+    return cell
+
+
+def said(field: str) -> Cell:
+    """The user's own word for a field, for cells that are built from it."""
+    return lambda scope: scope.user.get(field)
+
+
+def fmt(template: str, **parts: Cell) -> Cell:
+    """A template over names, or over the cells given by keyword. Says nothing unless every part is there. Its
+    source is that of its last part, the most specific one."""
+    names = [name for _, name, _, _ in Formatter().parse(template) if name]
+
+    def cell(scope: Scope) -> Found | None:
+        found = {name: parts.get(name, var(name))(scope) for name in names}
+        known = {name: part for name, part in found.items() if part}
+        if len(known) < len(found):
+            return None
+        return Found(
+            template.format_map({name: part.value for name, part in known.items()}), known[names[-1]].source
+        )
+
+    return cell
+
+
+def match(pattern: str, inner: Cell) -> Cell:
+    """The first group of an anchored pattern in another cell's value."""
+    compiled = re.compile(pattern)
+
+    def cell(scope: Scope) -> Found | None:
+        found = inner(scope)
+        hit = compiled.fullmatch(found.value) if found else None
+        return Found(hit[1], found.source) if hit and found and hit[1] else None
+
+    return cell
+
+
+def branch(*names: str) -> Cell:
+    """The branch of the first full ref among the names that is one (`refs/heads/x`)."""
+    return first(*(match(r"refs/heads/(.+)", var(name)) for name in names))
+
+
+def tag(*names: str) -> Cell:
+    """The tag of the first full ref among the names that is one (`refs/tags/x`)."""
+    return first(*(match(r"refs/tags/(.+)", var(name)) for name in names))
+
+
+def when(test: Test, inner: Cell) -> Cell:
+    return lambda scope: inner(scope) if test(scope) else None
+
+
+def unless(test: Test, inner: Cell) -> Cell:
+    return lambda scope: None if test(scope) else inner(scope)
+
+
+def is_set(*names: str) -> Test:
+    return lambda scope: any(scope.look(name) for name in names)
+
+
+def one_of(name: str, values: Collection[str]) -> Test:
+    def test(scope: Scope) -> bool:
+        found = scope.look(name)
+        return found is not None and found.value in values
+
+    return test
+
+
+def either(*tests: Test) -> Test:
+    return lambda scope: any(test(scope) for test in tests)
+
+
+def both(*tests: Test) -> Test:
+    return lambda scope: all(test(scope) for test in tests)
+
+
+def never(_: Scope) -> bool:
+    return False
+
+
+def nothing(_: Scope) -> Found | None:
+    return None
