@@ -216,7 +216,7 @@ def test_readme_counts_as_the_sample_does(readme, rows):
     found = outcomes(rows, "test.")
     said = {
         "README.md": "{all} data tests: {pass} pass, {warn} warns, {fail} fail, {skipped} are skipped",
-        "README.fr.md": "Sur {all} tests de données, {pass} passent, {warn} avertit, {fail} échouent et {skipped} sont sautés",
+        "README.fr.md": "Sur {all} tests de données, {pass} passent, {warn} avertit, {fail} échouent et {skipped} sont ignorés",
     }[readme]
     assert said.format(all=sum(found.values()), **found) in text
 
