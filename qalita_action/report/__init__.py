@@ -1,0 +1,47 @@
+"""What people are told, in each place's own language: console, job summary, annotations, outputs, HTML page.
+
+    report.page(ingest, verdict)                        the page for the platform: no receipt in it
+    report.render(ingests, verdict, receipts, options)  every text of the run
+    report.write(rendered, options, stdout, stderr)     prints and writes them
+
+One more dialect is one more module that reads the view. Must not decide anything: the verdict is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qalita_action.model import Ingest, Receipt, ReportOptions, Verdict, to_json
+from qalita_action.report.build import build
+from qalita_action.report.console import console
+from qalita_action.report.files import DOCUMENT, PAGE, Rendered, output_path, room_for_summary, write
+from qalita_action.report.github import annotate, outputs
+from qalita_action.report.github_summary import summary
+from qalita_action.report.html import html
+
+__all__ = ["Rendered", "page", "render", "write"]
+
+# forges whose runners read workflow commands
+_READ_COMMANDS = frozenset({"github", "gitea", "forgejo"})
+
+
+def page(ingest: Ingest, verdict: Verdict) -> bytes:
+    """The self-contained HTML page of one document, UTF-8."""
+    return html(build([ingest], verdict))
+
+
+def render(
+    ingests: Sequence[Ingest], verdict: Verdict, receipts: Sequence[Receipt], options: ReportOptions
+) -> Rendered:
+    """Every text of the run, several documents under the one verdict. Receipts are matched by run key. Reads
+    one thing of the world: how full the step's summary is."""
+    view = build(ingests, verdict, receipts)
+    page_path = output_path(options, PAGE)
+    reads_commands = options.is_change and options.provider in _READ_COMMANDS
+    return Rendered(
+        console=console(view, color=options.color, written=page_path),
+        files={DOCUMENT: b"".join(to_json(ingest) + b"\n" for ingest in ingests), PAGE: html(view)},
+        summary=summary(view, room_for_summary(options.summary_path)) if options.summary_path else None,
+        commands=annotate(view) if reads_commands else (),
+        outputs=outputs(view, report=output_path(options, DOCUMENT), page=page_path),
+    )

@@ -1,0 +1,139 @@
+"""Puts a rendered report where it goes: streams, files, GitHub's file commands. The one module of the package
+that touches the world. Must not lose a run: a report that cannot be written is told, not raised."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+from qalita_action.model import ReportOptions, Value
+from qalita_action.redact import for_console
+from qalita_action.report.github_summary import SUMMARY_LIMIT
+
+DOCUMENT, PAGE = "ingest.json", "report.html"
+
+
+class Rendered(Value, frozen=True, kw_only=True):
+    """All texts of one report. files maps a name inside options.directory to its content."""
+
+    console: str
+    files: dict[str, bytes]
+    summary: str | None
+    commands: tuple[str, ...]
+    outputs: dict[str, str]
+
+
+def write(rendered: Rendered, options: ReportOptions, stdout: TextIO, stderr: TextIO | None = None) -> None:
+    """Print and write. Under options.output == "json" stdout gets the document alone, stderr all else."""
+    problems: list[str] = []
+    outputs = dict(rendered.outputs)
+    directory = Path(options.workspace, options.directory)
+    for name, content in rendered.files.items():
+        try:
+            _replace(directory / name, content, Path(options.workspace))
+        except OSError as error:
+            problems.append(f"{directory / name} was not written: {_why(error)}")
+            outputs = {
+                key: "" if value == output_path(options, name) else value for key, value in outputs.items()
+            }
+    problems += _append(options.summary_path, rendered.summary, "the job summary", SUMMARY_LIMIT)
+    problems += _append(options.outputs_path, file_commands(outputs), "the outputs", None)
+    people = stdout
+    if options.output == "json":
+        people = stderr or sys.stderr
+        _print(stdout, rendered.files.get(DOCUMENT, b"").decode("utf-8"))
+    told = "".join(f"  ! {for_console(problem)}\n" for problem in problems)
+    _print(people, rendered.console + told + "".join(f"{command}\n" for command in rendered.commands))
+
+
+def output_path(options: ReportOptions, name: str) -> str:
+    """As a later step names the file: relative to the workspace where it lies inside, since a container's
+    absolute path means nothing on the host."""
+    workspace = Path(options.workspace).absolute()
+    path = workspace / options.directory / name
+    return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else str(path)
+
+
+def room_for_summary(path: str | None) -> int:
+    """Bytes left in the step's summary: earlier text of the same step counts."""
+    try:
+        return SUMMARY_LIMIT - (Path(path).stat().st_size if path else 0) - 1  # maybe a line feed of ours
+    except OSError:
+        return SUMMARY_LIMIT
+
+
+def file_commands(outputs: Mapping[str, str]) -> str:
+    """GITHUB_OUTPUT's long form. The delimiter is random: no value can close its own entry."""
+    lines = []
+    for key, value in outputs.items():
+        delimiter = f"qalita_{secrets.token_hex(16)}"
+        lines.append(f"{key}<<{delimiter}\n{value}\n{delimiter}\n")
+    return "".join(lines)
+
+
+def _append(path: str | None, text: str | None, what: str, limit: int | None) -> list[str]:
+    if not path or not text:
+        return []
+    content = text.encode("utf-8", "replace")
+    try:
+        with Path(path).open("ab+") as file:
+            end = file.seek(0, os.SEEK_END)
+            if end:
+                file.seek(-1, os.SEEK_END)
+                content = content if file.read(1) == b"\n" else b"\n" + content
+            if limit is not None and end + len(content) > limit:
+                return [f"{what} was not written: {path} is full"]
+            file.write(content)
+    except OSError as error:
+        return [f"{what} was not written to {path}: {_why(error)}"]
+    return []
+
+
+def _replace(path: Path, content: bytes, workspace: Path) -> None:
+    """Whole or not at all, and through no link that a change request may have put there under that name."""
+    made = _make_directory(path.parent)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    for own in (*made, path):
+        _give_to_owner(own, workspace)
+
+
+def _make_directory(directory: Path) -> list[Path]:
+    missing = [parent for parent in (directory, *directory.parents) if not parent.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _give_to_owner(path: Path, workspace: Path) -> None:
+    """A container runs as root in a workspace of another user, who must be able to clean it up."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    try:
+        owner = workspace.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    except OSError:
+        return  # a mount that knows no owners: the file is there, and that is what counts
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def _print(stream: TextIO, text: str) -> None:
+    """In the stream's own encoding: a console that knows no ticks shows question marks, and does not fail."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, "replace").decode(encoding))
+    stream.flush()

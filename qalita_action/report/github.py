@@ -1,0 +1,117 @@
+"""GitHub's annotations and the step's outputs. Text only: must not open a file.
+
+Limits (actions/runner): 10 annotations a level and step are kept, a message is cut at 4096 characters.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from qalita_action.model import Status, Value
+from qalita_action.redact import cut, for_workflow_command
+from qalita_action.report import words
+from qalita_action.report.view import Place, Row, Section, View
+
+ANNOTATIONS_A_LEVEL = 9
+MESSAGE_LIMIT, TITLE_LIMIT = 1500, 240
+
+AnnotationLevel = Literal["error", "warning", "notice"]
+
+
+class _Annotation(Value, frozen=True, kw_only=True):
+    level: AnnotationLevel
+    title: str
+    message: str
+    place: Place | None
+
+
+# what passed or was not asked for is not worth a reader's eye; a check without an answer fails the gate
+_LEVEL: dict[Status, AnnotationLevel] = {
+    "failed": "error",
+    "errored": "error",
+    "unknown": "error",
+    "warned": "warning",
+    "skipped": "notice",
+}
+
+
+def annotate(view: View) -> tuple[str, ...]:
+    """Workflow commands, at most 9 a level, worst first; the last of a full level counts the rest."""
+    by_level: defaultdict[AnnotationLevel, list[_Annotation]] = defaultdict(list)
+    for annotation in _annotations(view.sections):
+        by_level[annotation.level].append(annotation)
+    lines: list[str] = []
+    for level, found in by_level.items():
+        fits = len(found) <= ANNOTATIONS_A_LEVEL
+        shown = found if fits else found[: ANNOTATIONS_A_LEVEL - 1]
+        lines += map(_command, shown)
+        if not fits:
+            more = words.plural(len(found) - len(shown), "more like these", "more like these")
+            lines.append(f"::{level} title=dbt checks::{more} in the job summary and the report")
+    return tuple(lines)
+
+
+def _annotations(sections: Sequence[Section]) -> Iterable[_Annotation]:
+    for section in sections:
+        for dataset in section.datasets:
+            if dataset.broken:
+                yield _Annotation(
+                    level="error",
+                    title=f"{dataset.kind} {dataset.name}: {dataset.run}",
+                    message="\n".join(
+                        (cut(dataset.message, 1000) or "not built", f"next: {dataset.command}")
+                    ),
+                    place=dataset.place,
+                )
+        for row in section.rows:
+            if row.status in _LEVEL:
+                yield _Annotation(
+                    level=_LEVEL[row.status],
+                    title=words.listed([f"{row.name}: {words.STATUS_WORD[row.status]}", row.amount]),
+                    message=_message(row),
+                    place=row.place,
+                )
+
+
+def _message(row: Row) -> str:
+    on = f"on {row.dataset}" + (f".{row.column}" if row.column else "") if row.dataset else ""
+    because = f"because of {', '.join(row.caused_by)}" if row.caused_by else ""
+    lead = words.listed([f"{row.type} {on}".strip(), row.reason, because])
+    owner = f"owner: {row.owner}" if row.owner else ""
+    return "\n".join(filter(None, (lead, cut(row.message, MESSAGE_LIMIT), owner, f"next: {row.command}")))
+
+
+def _command(annotation: _Annotation) -> str:
+    place = annotation.place
+    properties = {"file": place.path, "line": str(place.line) if place.line else ""} if place else {}
+    properties["title"] = cut(annotation.title, TITLE_LIMIT)
+    written = ",".join(f"{k}={for_workflow_command(v, is_property=True)}" for k, v in properties.items() if v)
+    return f"::{annotation.level} {written}::{for_workflow_command(cut(annotation.message, MESSAGE_LIMIT))}"
+
+
+# ---------------------------------------------------------------- outputs
+
+
+def outputs(view: View, *, report: str, page: str) -> dict[str, str]:
+    """What later steps read. score is a percentage with one decimal, rounded down, empty where there is none.
+    Several documents: totals; score, run-key, receipt, platform-url and spool in the documents' order, joined
+    by commas. report and page: paths of ingest.json and report.html."""
+    total, receipts = view.total, [section.receipt for section in view.sections]
+    return {
+        "verdict": view.state,
+        "score": ",".join(words.percent(section.score).removesuffix(" %") for section in view.sections),
+        "passed": str(total.passed),
+        "warned": str(total.warned),
+        "failed": str(total.failed),
+        "errored": str(total.errored),
+        "skipped": str(total.skipped),
+        "not-run": str(total.not_run),
+        "run-key": ",".join(section.run_key for section in view.sections),
+        "receipt": ",".join(receipt.status if receipt else "" for receipt in receipts),
+        "platform-url": ",".join((receipt.url or "") if receipt else "" for receipt in receipts),
+        "spool": ",".join((receipt.spool or "") if receipt else "" for receipt in receipts),
+        "report": report,
+        "report-html": page,
+    }
