@@ -15,21 +15,27 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_h
 
 import msgspec
 
-from qalita_action.dbt.shapes import Manifest, RunResults, Shape, Sources
+from qalita_action.dbt.shapes import Catalog, Manifest, RunResults, Shape, Sources
 from qalita_action.errors import ArtifactError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Document = TypeVar("Document", Manifest, RunResults, Sources)
+Document = TypeVar("Document", Manifest, RunResults, Sources, Catalog)
 
 MAX_BYTES = 1 << 30
 # The word in metadata.dbt_schema_version, by kind. `run-results` has a dash there, an underscore on disk.
-SCHEMA_WORD: dict[type, str] = {Manifest: "manifest", RunResults: "run-results", Sources: "sources"}
+SCHEMA_WORD: dict[type, str] = {
+    Manifest: "manifest",
+    RunResults: "run-results",
+    Sources: "sources",
+    Catalog: "catalog",
+}
 FILE_NAME: dict[type, str] = {
     Manifest: "manifest.json",
     RunResults: "run_results.json",
     Sources: "sources.json",
+    Catalog: "catalog.json",
 }
 _SCHEMA = re.compile(r"/dbt/([a-z-]+)/v\d+")
 # Outside strings these words can only be what Python's json writes for floats that JSON does not have.
@@ -176,7 +182,7 @@ def _not_json(data: bytes, path: Path, why: Exception) -> ArtifactError:
     )
 
 
-def _must_be(document: Manifest | RunResults | Sources, kind: type, path: Path) -> None:
+def _must_be(document: Manifest | RunResults | Sources | Catalog, kind: type, path: Path) -> None:
     """The schema's URL tells the kinds of file apart; a manifest.json without it is a web app's."""
     schema = document.metadata.dbt_schema_version if document.metadata else None
     found = _SCHEMA.search(schema or "")

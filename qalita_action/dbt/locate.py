@@ -36,6 +36,7 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     manifest: str | None = None
     results: tuple[str, ...] = ()
     sources: str | None = None
+    catalog: str | None = None
     target_path: str | None = None
 
 
@@ -46,6 +47,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     manifest: Path
     results: tuple[Path, ...]
     sources: Path | None
+    catalog: Path | None = None
     named: bool
     project_file: Path | None = None
     project_name: str | None = None  # of dbt_project.yml, where there is one
@@ -58,6 +60,13 @@ def locate(places: Places, workspace: Path, env: Mapping[str, str]) -> tuple[Fou
     """
     if places.manifest or places.results or places.sources:
         return (_named(places, workspace),)
+    found = _discovered(places, workspace, env)
+    if places.catalog and len(found) == 1:
+        return (msgspec.structs.replace(found[0], catalog=workspace / places.catalog),)
+    return found
+
+
+def _discovered(places: Places, workspace: Path, env: Mapping[str, str]) -> tuple[Found, ...]:
     start = workspace / (places.path or env.get("DBT_PROJECT_DIR") or ".")
     if start.is_file():
         return (_beside(start),)
@@ -168,6 +177,7 @@ def _directory(
         manifest=manifest,
         results=results,
         sources=sources,
+        catalog=_file(directory, "catalog.json"),
         named=named,
         project_file=project,
         project_name=project_name,

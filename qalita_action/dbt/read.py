@@ -15,7 +15,16 @@ import msgspec
 
 from qalita_action.dbt import vet
 from qalita_action.dbt.decode import decode, decode_bytes, read_bytes
-from qalita_action.dbt.shapes import FreshnessRow, Manifest, Metadata, Row, RunResults, Sources
+from qalita_action.dbt.shapes import (
+    Catalog,
+    CatalogTable,
+    FreshnessRow,
+    Manifest,
+    Metadata,
+    Row,
+    RunResults,
+    Sources,
+)
 from qalita_action.errors import ArtifactError, IngestError, raise_all
 
 if TYPE_CHECKING:
@@ -48,6 +57,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     rows: dict[str, Row]
     discarded: dict[str, str]
     freshness: dict[str, FreshnessRow] | None
+    catalog: dict[str, CatalogTable]
     verdict: Literal["executed", "nothing_selected"]
     runs_tests: bool
     selection: Selection
@@ -89,9 +99,18 @@ def read(found: Found, vetting: vet.Vetting) -> Evidence:
             sources = _sources(found.sources, notes)
         except IngestError as e:
             errors.append(e)
+    catalog = None
+    if found.catalog:
+        try:
+            catalog, odd = decode(found.catalog, Catalog)
+            notes += odd
+        except IngestError as e:
+            errors.append(e)
     raise_all(errors)
     assert manifest is not None
-    return _evidence(found, vetting, manifest, files, sources, notes)
+    evidence = _evidence(found, vetting, manifest, files, sources, notes)
+    tables = {**catalog.nodes, **catalog.sources} if catalog else {}
+    return msgspec.structs.replace(evidence, catalog=tables)
 
 
 def _manifest(path: Path, notes: list[str]) -> Manifest:
@@ -173,6 +192,7 @@ def _evidence(
         rows=rows,
         discarded=discarded,
         freshness=freshness,
+        catalog={},
         verdict=verdict,
         runs_tests=any((f.args.which or f.args.command) in vet.RUNS_TESTS for f in used if f.args),
         selection=_selection(manifest, used),

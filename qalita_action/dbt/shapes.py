@@ -206,3 +206,21 @@ class Sources(Shape, frozen=True):
     metadata: Metadata | None = None
     results: list[FreshnessRow] = []
     elapsed_time: Number = None
+
+
+class CatalogColumn(Shape, frozen=True):
+    name: str | None = None
+    type: str | None = None
+    comment: str | None = None
+
+
+class CatalogTable(Shape, frozen=True):
+    columns: dict[str, CatalogColumn] = {}
+
+
+class Catalog(Shape, frozen=True):
+    """What the warehouse says of each relation; column names have the warehouse's case."""
+
+    metadata: Metadata | None = None
+    nodes: dict[str, CatalogTable] = {}
+    sources: dict[str, CatalogTable] = {}

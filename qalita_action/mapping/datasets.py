@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from qalita_action.dbt import Evidence
-    from qalita_action.dbt.shapes import Manifest, Node
+    from qalita_action.dbt.shapes import CatalogTable, Manifest, Node
 
 KINDS: dict[str, DatasetKind] = {
     "model": "model",
@@ -90,19 +90,32 @@ def _dataset(
         tags=tags_of(node),
         owner=owner_of(node, groups),
         group=node.group or node.settings.group,
-        columns=tuple(
-            Column(
-                name=column.name or label,
-                data_type=column.data_type,
-                description=column.description or None,
-                tags=tags_of(column),
-            )
-            for label, column in (node.columns or {}).items()
-        ),
+        columns=_columns(node, evidence.catalog.get(key)),
         depends_on=tuple(sorted({p for p in node.parents if p in known})),
         checksum=checksum_of(node),
         run=status.node_run(node, row, send_messages=send_messages) if row else None,
     )
+
+
+def _columns(node: Node, table: CatalogTable | None) -> tuple[Column, ...]:
+    """Declared columns, with the warehouse's types, then those that only the catalog knows. Warehouses fold
+    the case of names (upper on Snowflake), so names are compared without it.
+    """
+    real = {name.casefold(): column for name, column in (table.columns if table else {}).items()}
+    declared = []
+    for label, column in (node.columns or {}).items():
+        name = column.name or label
+        in_warehouse = real.pop(name.casefold(), None)
+        declared.append(
+            Column(
+                name=name,
+                data_type=column.data_type or (in_warehouse.type if in_warehouse else None),
+                description=column.description or None,
+                tags=tags_of(column),
+            )
+        )
+    rest = [Column(name=c.name or name, data_type=c.type) for name, c in real.items()]
+    return (*declared, *rest)
 
 
 def checksum_of(node: Node) -> str | None:

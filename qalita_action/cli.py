@@ -1,0 +1,281 @@
+"""The commands. The only place that catches, prints an error, reads os.environ and chooses the exit code.
+
+Imports stay inside the commands: `--help` must not pay for what it does not use. Flags come from knobs.py;
+their values are judged by settings.py, together with inputs, environment and qalita.yml, all at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qalita_action import __version__
+from qalita_action.errors import ExitCode, IngestError
+from qalita_action.knobs import KNOBS, LISTS, SWITCHES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from qalita_action.model import CIContext
+    from qalita_action.pipeline import World
+    from qalita_action.settings import Resolved
+
+app = typer.Typer(
+    name="qalita-ingest",
+    help="The step after `dbt build`: what dbt's tests really found, published to QALITA once.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+CONTEXT_FLAGS = ("output", "job_id")
+
+
+class Terminated(BaseException):
+    """SIGTERM, raised where the program stands, so that every open job is closed on the way out."""
+
+
+def _flags(*names: str) -> Callable[[Callable[[dict[str, Any]], None]], Callable[..., None]]:
+    """Gives a command one parameter per setting: PATH as an argument, the others as --flags."""
+
+    def decorate(command: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
+        def wrapper(**flags: Any) -> None:
+            command(flags)
+
+        kind = inspect.Parameter.KEYWORD_ONLY
+        parameters = [inspect.Parameter(n, kind, default=_unset(n), annotation=_annotation(n)) for n in names]
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+        wrapper.__name__ = command.__name__
+        wrapper.__doc__ = command.__doc__
+        return wrapper
+
+    return decorate
+
+
+def _unset(name: str) -> Any:
+    return False if name in SWITCHES else None
+
+
+def _annotation(name: str) -> Any:
+    knob = KNOBS[name]
+    text = f"{knob.help} [default: {knob.default}]" if knob.default else knob.help
+    if name == "path":
+        return Annotated[str | None, typer.Argument(help=text, show_default=False)]
+    flag = "--" + name.replace("_", "-")
+    if name in SWITCHES:
+        return Annotated[bool, typer.Option(flag, help=text, show_default=False)]
+    kind: Any = list[str] | None if name in LISTS else str | None
+    return Annotated[kind, typer.Option(flag, help=text, metavar=knob.shown, show_default=False)]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(f"qalita-dbt-ingest {__version__}")
+        raise typer.Exit
+
+
+@app.command("dbt")
+@_flags(*KNOBS)
+def dbt_command(flags: dict[str, Any]) -> None:
+    """Find dbt's artifacts, vet them, judge them, publish them once, and tell what broke."""
+    with _answering(flags) as (resolved, world):
+        from qalita_action import pipeline
+
+        context = pipeline.detect(resolved, world)
+        if resolved.settings.dry_run:
+            _dry_run(resolved, context, world)
+            return
+        outcome = pipeline.run(resolved, context, world)
+        _report(outcome, resolved, world)
+        raise typer.Exit(outcome.exit_code)
+
+
+@app.command("context")
+@_flags(*CONTEXT_FLAGS)
+def context_command(flags: dict[str, Any]) -> None:
+    """Show what is known of the commit, branch, change, job and run, and where each fact came from."""
+    with _answering(flags) as (resolved, world):
+        from qalita_action import ci, pipeline
+
+        context = pipeline.detect(resolved, world)
+        if resolved.settings.output == "json":
+            import json
+
+            _print(json.dumps(ci.to_document(context), ensure_ascii=False))
+            return
+        rows = ci.rows(context)
+        width = max((len(name) for name, _, _ in rows), default=0)
+        for name, value, source in rows:
+            _print(f"{name:<{width}}  {value or '-':<44}  {source or ''}".rstrip())
+        for warning in context.warnings:
+            _print(f"! {warning.text}")
+
+
+@app.command("check")
+@_flags(*(name for name in KNOBS if name not in ("dry_run", "output")))
+def check_command(flags: dict[str, Any]) -> None:
+    """Try everything that `dbt` needs, write nothing, and say what is missing."""
+    with _answering(flags) as (resolved, world):
+        from qalita_action import pipeline
+
+        findings = pipeline.check(resolved, pipeline.detect(resolved, world), world)
+        width = max((len(f.subject) for f in findings), default=0)
+        sign = {True: "ok ", False: "NO ", None: "-  "}
+        for finding in findings:
+            _print(f"{sign[finding.ok]} {finding.subject:<{width}}  {finding.text}")
+            if finding.todo:
+                _print(f"    {'':<{width}}  next: {finding.todo}")
+        if any(f.ok is False for f in findings):
+            raise typer.Exit(ExitCode.SETTINGS)
+
+
+@app.command("sandbox")
+def sandbox_command(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 3080,
+    database: Annotated[Path, typer.Option(help="SQLite file.")] = Path("qalita-sandbox.db"),
+) -> None:
+    """Serve a stand-in for QALITA on this machine. It is not QALITA: it is for trying and for tests."""
+    try:
+        from qalita_action import sandbox
+    except ModuleNotFoundError as e:
+        typer.echo(
+            f"The sandbox needs its extra: pip install 'qalita-dbt-ingest[sandbox]' ({e.name} is missing)",
+            err=True,
+        )
+        raise typer.Exit(ExitCode.SETTINGS) from None
+    sandbox.serve("127.0.0.1", port, database)
+
+
+def main() -> None:
+    """Console script. Turns SIGTERM into an unwinding, and anything unforeseen into exit 70."""
+    signal.signal(signal.SIGTERM, _terminate)
+    app()
+
+
+def qalita() -> None:
+    """`qalita ingest dbt ...`, as QALITA's integration page writes it. Made a command in the image alone, so
+    that it never hides QALITA's own CLI.
+    """
+    if sys.argv[1:2] == ["ingest"]:
+        del sys.argv[1]
+    main()
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+@contextmanager
+def _answering(flags: dict[str, Any]) -> Iterator[tuple[Resolved, World]]:
+    """Settings in, exit code out. Every error is told once, without secrets, with its way out."""
+    env = dict(os.environ)
+    secrets = [str(flags.get("token") or ""), *(v for k, v in env.items() if _is_secret(k))]
+    try:
+        yield _resolve(flags, env)
+    except IngestError as e:
+        _complain(e.lines(), env, secrets)
+        raise typer.Exit(e.exit_code) from None
+    except KeyboardInterrupt:
+        _complain(["interrupted"], env, secrets)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except Terminated:
+        _complain(["terminated: what was not delivered is in the spool folder"], env, secrets)
+        raise typer.Exit(ExitCode.TERMINATED) from None
+    except (typer.Exit, typer.Abort, BrokenPipeError):
+        raise
+    except Exception as e:  # noqa: BLE001  (the reason stands below)
+        # The last net: a traceback tells nobody at night what to do, and may hold what must not be shown.
+        import traceback
+
+        where = traceback.extract_tb(e.__traceback__)[-1]
+        lines = [
+            f"a bug of qalita-ingest {__version__}: {type(e).__name__}: {e}",
+            f"  at {Path(where.filename).name}:{where.lineno} in {where.name}",
+            "  next: please report it with these lines: https://github.com/qalita/dbt-ingest/issues",
+        ]
+        _complain(lines, env, secrets)
+        raise typer.Exit(ExitCode.BUG) from None
+
+
+def _resolve(flags: dict[str, Any], env: dict[str, str]) -> tuple[Resolved, World]:
+    from datetime import datetime, timezone
+
+    from qalita_action import settings
+    from qalita_action.pipeline import World
+
+    given = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in flags.items() if v not in (None, False, [])
+    }
+    workspace = Path.cwd()
+    resolved = settings.resolve(given, env, settings.read_file(given, env, workspace))
+    token = resolved.settings.token
+    if token and env.get("GITHUB_ACTIONS"):
+        # First of all: from here on the runner hides it wherever it appears.
+        typer.echo(f"::add-mask::{token.get_secret_value()}", err=resolved.settings.output == "json")
+    return resolved, World(env=env, workspace=workspace, now=lambda: datetime.now(timezone.utc))
+
+
+def _is_secret(name: str) -> bool:
+    return name.startswith(("QALITA_", "INPUT_", "DBT_CLOUD_")) and any(
+        word in name.upper() for word in ("TOKEN", "PASSWORD", "SECRET", "KEY")
+    )
+
+
+def _dry_run(resolved: Resolved, context: CIContext, world: World) -> None:
+    from qalita_action import pipeline
+    from qalita_action.model import to_json
+
+    ingests = pipeline.plan(resolved.settings, context, world)
+    if resolved.settings.output == "json":
+        for ingest in ingests:
+            sys.stdout.buffer.write(to_json(ingest) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    for ingest, requests in zip(ingests, pipeline.planned(resolved, ingests, world), strict=True):
+        run = ingest.run
+        _print(f"{ingest.source.name}: run {run.key}, {run.verdict}, {run.extent}")
+        for request in requests:
+            _print(f"  {request.method:<5} {request.size:>12,} B  {request.path}  {request.note}".rstrip())
+    _print("nothing was sent")
+
+
+def _report(outcome: Any, resolved: Resolved, world: World) -> None:
+    from qalita_action import pipeline, report
+
+    options = pipeline.report_options(
+        resolved.settings, outcome.context, world, color=sys.stdout.isatty() and "NO_COLOR" not in world.env
+    )
+    rendered = report.render(outcome.ingests, outcome.verdict, outcome.receipts, options)
+    report.write(rendered, options, sys.stdout, sys.stderr)
+
+
+def _print(text: str) -> None:
+    from qalita_action import redact
+
+    typer.echo(redact.for_console(text))
+
+
+def _complain(lines: list[str], env: dict[str, str], secrets: list[str]) -> None:
+    from qalita_action import redact
+
+    clean = [redact.for_console(redact.mask_tokens(redact.scrub(line, secrets))) for line in lines]
+    for line in clean:
+        typer.echo(line, err=True)
+    if env.get("GITHUB_ACTIONS"):
+        message = redact.for_workflow_command("\n".join(clean))
+        typer.echo(f"::error title=qalita-ingest::{message}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The settings' names and words, without their types: light enough for `--help` to read.
+
+settings.py gives each its type and default and takes its description from here; the command line, action.yml,
+the reference page and the JSON Schema of qalita.yml take theirs from here too. Must import nothing heavy.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Knob(NamedTuple):
+    """help: what it does; shown: the values it takes, for people; default: the effective one, in words."""
+
+    help: str
+    shown: str = "TEXT"
+    default: str = ""
+
+
+KNOBS: dict[str, Knob] = {
+    "path": Knob("A dbt project, its target folder, or one of its artifacts.", "PATH", "the current folder"),
+    "config": Knob("Settings file.", "FILE", "qalita.yml beside dbt_project.yml"),
+    "manifest": Knob("manifest.json.", "FILE", "found as dbt would"),
+    "results": Knob("run_results.json; several make one run.", "FILE", "beside the manifest"),
+    "sources": Knob("sources.json of `dbt source freshness`.", "FILE", "beside the manifest"),
+    "catalog": Knob("catalog.json of `dbt docs generate`, for column types.", "FILE", "beside the manifest"),
+    "target_path": Knob("dbt's target folder, relative to the project.", "DIR", "as dbt decides"),
+    "project": Knob("The project's name on QALITA.", "NAME", "dbt's project name"),
+    "env": Knob(
+        "The environment.", "NAME", "the CI's deployment environment, else dbt's target, else `default`"
+    ),
+    "change_env": Knob(
+        "The environment of change requests and of branches that are not the default; `same` writes where"
+        " env says.",
+        "NAME",
+        "ci",
+    ),
+    "suite": Knob("A name for a schedule that runs part of the project.", "NAME", "none"),
+    "run_id": Knob("What tells this run from others.", "TEXT", "dbt's invocation ids"),
+    "endpoint": Knob("QALITA's API: scheme://host[:port].", "URL", "$QALITA_WORKER_ENDPOINT"),
+    "token": Knob("An API token of a QALITA data engineer.", "TOKEN", "$QALITA_WORKER_TOKEN"),
+    "api": Knob(
+        "Which of QALITA's APIs; folder writes the platform's files instead of sending them.",
+        "auto|results|ingestion|folder",
+        "auto",
+    ),
+    "publish": Knob(
+        "auto: change runs send nothing over the results API; never: needs no account.",
+        "auto|always|never",
+        "auto",
+    ),
+    "publish_timeout": Knob("Seconds to publish one run, retries included.", "SECONDS", "120"),
+    "on_publish_failure": Knob(
+        "When the platform is down: exit 4, or a warning.", "fail|warn", "warn on change runs, else fail"
+    ),
+    "dry_run": Knob("Print what would be published and send nothing.", "", "off"),
+    "output": Knob("json: stdout holds the document alone.", "text|json", "text"),
+    "fail_on": Knob("What makes the step fail.", "fail|warn|never", "fail"),
+    "on_empty": Knob(
+        "When dbt's selection matched nothing: pass with a notice, or exit 3.",
+        "pass|fail",
+        "pass on change runs, else fail",
+    ),
+    "dbt_outcome": Knob(
+        "How the dbt step ended, in GitHub's words: ${{ steps.dbt.outcome }}.",
+        "success|failure|cancelled|skipped",
+        "unknown",
+    ),
+    "dbt_exit_code": Knob("dbt's own exit code.", "INTEGER", "unknown"),
+    "warn_score": Knob("What a warned check counts, 0 to 1.", "NUMBER", "0.5"),
+    "max_undecided": Knob(
+        "Above this share of errored and skipped tests there is no overall score.", "NUMBER", "0.1"
+    ),
+    "metrics_detail": Knob(
+        "How fine the metrics of the results API are.", "source|table|column|check", "column"
+    ),
+    "pack": Knob("The QALITA pack that the results API files them under.", "NAME", "dbt_ingest"),
+    "visibility": Knob("Visibility of a source that is created.", "private|internal|public", "internal"),
+    "send_messages": Knob("Send dbt's error messages: they may hold data.", "", "off"),
+    "send_sql": Knob("Send where clauses: they may hold data.", "", "off"),
+    "ca_bundle": Knob(
+        "A CA bundle: file, folder or PEM text.", "TEXT", "$QALITA_CA_BUNDLE, else the system's"
+    ),
+    "client_cert": Knob("A client certificate (PEM file).", "FILE", "none"),
+    "client_key": Knob("The client certificate's key (PEM file).", "FILE", "none"),
+    "skip_ssl_verify": Knob("Do not verify certificates. Loudly discouraged.", "", "off"),
+    "report_dir": Knob("Where report files go.", "DIR", "qalita-report"),
+    "spool_dir": Knob("Where a run waits until it is published.", "DIR", "qalita-spool"),
+    "job_id": Knob("The CI's numeric job id, where the environment has none.", "TEXT", "the CI's"),
+}
+# Flags without a value.
+SWITCHES = frozenset({"dry_run", "send_messages", "send_sql", "skip_ssl_verify"})
+# May be given several times.
+LISTS = frozenset({"results"})
+# Never from a file inside the workspace: a pull request could change it and send the token elsewhere.
+NOT_FROM_FILE = frozenset(
+    {"endpoint", "token", "ca_bundle", "client_cert", "client_key", "skip_ssl_verify", "config"}
+)
+# Facts of one run: meaningless in a committed file.
+ONE_RUN = frozenset({"dry_run", "output", "run_id", "dbt_outcome", "dbt_exit_code", "job_id"})
