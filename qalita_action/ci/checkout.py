@@ -197,7 +197,7 @@ def _target(repo: Repo, name: str, prefix: str) -> str | None:
         path = str(SymbolicReference(repo, name).reference.path)
     except _errors():
         return None
-    return path[len(prefix) :] if path.startswith(prefix) else None
+    return path[len(prefix) :] if path.startswith(prefix) and path.isprintable() else None
 
 
 def _ask_head(git: GitProgram | None, root: str) -> tuple[str | None, str | None, str | None]:

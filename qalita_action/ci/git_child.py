@@ -19,13 +19,14 @@ class GitProgram(Value, frozen=True, kw_only=True):
 
 
 def on_path(env: Mapping[str, str]) -> GitProgram | None:
-    """The git that PATH of the given environment names."""
+    """The git that PATH of the given environment names. One of a relative folder is not taken: it would be a
+    file of the workspace, which a pull request can change."""
     search_path = env.get("PATH", "")
     try:
         path = shutil.which("git", path=search_path) if search_path else None
     except (OSError, ValueError):
         return None
-    return GitProgram(path=path, search_path=search_path) if path else None
+    return GitProgram(path=path, search_path=search_path) if path and os.path.isabs(path) else None
 
 
 def ask(program: GitProgram, root: str, *arguments: str) -> str | None:

@@ -37,7 +37,7 @@ def to_document(context: CIContext) -> dict[str, Any]:
             for name, value in _values(context).items()
         },
         "orchestrator": msgspec.to_builtins(context.orchestrator),
-        "warnings": msgspec.to_builtins(context.warnings, builtin_types=()),
+        "warnings": [msgspec.to_builtins(warning) for warning in context.warnings],
     }
 
 
