@@ -339,7 +339,7 @@ def test_from_loose_and_from_packed_objects(merged):
 
 
 def test_the_user_checked_out_the_head_which_is_itself_a_merge_of_main(merged):
-    repo, base, head, merge = merged
+    repo, base, _, merge = merged
     git(repo, "checkout", "--quiet", "feat")
     git(repo, "merge", "--quiet", "--message", "update", base)
     updated = git(repo, "rev-parse", "HEAD")

@@ -112,49 +112,40 @@ def assert_harmless(url: str) -> None:
     assert not any(mark in unquote(url) for mark in ("glpat-", "ghs_", "github_pat_"))
 
 
-parts = st.sampled_from(
-    [
-        "https://",
-        "http://",
-        "ssh://",
-        "git@",
-        "user:pw@",
-        "x-access-token:ghs_0123@",
-        "glpat-abc@",
-        "@",
-        ":",
-        "/",
-        "//",
-    ]
-    + [
-        "?token=a",
-        "&private_token=b",
-        "?x=glpat-abc",
-        "#access_token=c",
-        "?a=https://u:p@h.example",
-        "?",
-        "#",
-        "&",
-        "=",
-    ]
-    + [
-        "example.com",
-        "host",
-        "[::1]",
-        ":443",
-        "acme/dbt",
-        ".git",
-        "%40",
-        "%3A",
-        "%2F",
-        "\\",
-        "\n",
-        " ",
-        "é",
-        "\udc80",
-        "\x00",
-    ]
-)
+URL_PARTS = [
+    "https://",
+    "http://",
+    "ssh://",
+    "git@",
+    "user:pw@",
+    "x-access-token:ghs_0123@",
+    "glpat-abc@",
+    "@",
+    ":",
+    "/",
+    "//",
+    "?token=a",
+    "&private_token=b",
+    "?x=glpat-abc",
+    "#access_token=c",
+    "?a=https://u:p@h.example",
+    "?",
+    "#",
+    "&",
+    "=",
+    "example.com",
+    "host",
+    "[::1]",
+    ":443",
+    "acme/dbt",
+    ".git",
+    "%40",
+    "%3A",
+    "%2F",
+    "\\",
+    "é",
+]
+parts = st.sampled_from([*URL_PARTS, "\n", " ", "\udc80", "\x00"])
 address = st.one_of(st.lists(parts, max_size=9).map("".join), st.text(max_size=60))
 
 
@@ -314,37 +305,36 @@ def test_detect_never_raises_and_emits_no_credential(env, base, said):
         assert (field["value"] is None) == (field["source"] is None), name
 
 
+MEMBERS = [
+    "pull_request",
+    "head",
+    "sha",
+    "ref",
+    "repo",
+    "full_name",
+    "number",
+    "workflow_run",
+    "check_suite",
+    "pull_requests",
+    "branches",
+    "commit",
+    "name",
+    "repository",
+    "default_branch",
+    "pushed_at",
+    "deployment",
+    "environment",
+    "issue",
+]
+
+
 @given(
     payload=st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just(SHA),
         lambda inner: (
             st.lists(inner, max_size=3)
             | st.dictionaries(
-                st.sampled_from(
-                    [
-                        "pull_request",
-                        "head",
-                        "sha",
-                        "ref",
-                        "repo",
-                        "full_name",
-                        "number",
-                        "workflow_run",
-                        "check_suite",
-                        "pull_requests",
-                    ]
-                    + [
-                        "branches",
-                        "commit",
-                        "name",
-                        "repository",
-                        "default_branch",
-                        "pushed_at",
-                        "deployment",
-                        "environment",
-                        "issue",
-                    ]
-                ),
+                st.sampled_from(MEMBERS),
                 inner,
                 max_size=5,
             )

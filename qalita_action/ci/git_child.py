@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 from qalita_action.model import Value
 
@@ -26,7 +27,7 @@ def on_path(env: Mapping[str, str]) -> GitProgram | None:
         path = shutil.which("git", path=search_path) if search_path else None
     except (OSError, ValueError):
         return None
-    return GitProgram(path=path, search_path=search_path) if path and os.path.isabs(path) else None
+    return GitProgram(path=path, search_path=search_path) if path and Path(path).is_absolute() else None
 
 
 def ask(program: GitProgram, root: str, *arguments: str) -> str | None:
