@@ -1,0 +1,45 @@
+# The image of the GitHub Action, and of `docker run` anywhere else. No git binary, no compiler, no pip.
+#
+# A release pins this base by digest (BASE_IMAGE=python:3.12-slim@sha256:...); a checkout builds on the tag.
+ARG BASE_IMAGE=python:3.12-slim
+
+FROM ${BASE_IMAGE} AS builder
+COPY requirements/runtime.txt /build/runtime.txt
+# Wheels alone, and only those whose hash is written in the repository: nothing is resolved, nothing is compiled.
+RUN ["python", "-m", "pip", "install", "--no-cache-dir", "--no-compile", "--disable-pip-version-check", \
+     "--root-user-action=ignore", "--require-hashes", "--no-deps", "--only-binary=:all:", \
+     "--prefix=/install", "--requirement", "/build/runtime.txt"]
+COPY qalita_action /install/app/qalita_action
+COPY --chmod=0755 entrypoint.py /install/app/
+# Byte code once, here: a container lives for seconds and would compile everything again at each start.
+# unchecked-hash: the times of copied files prove nothing. The slim images carry no byte code of the library either.
+RUN ["python", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", \
+     "-s", "/install/app", "-p", "/app", "/install/app"]
+RUN ["python", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", \
+     "-s", "/install", "-p", "/usr/local", "/install/lib"]
+
+FROM ${BASE_IMAGE}
+ARG VERSION=0+local
+ARG REVISION=
+LABEL org.opencontainers.image.title="qalita/dbt-ingest" \
+      org.opencontainers.image.description="The step after dbt build: what dbt's tests really found, published to QALITA once." \
+      org.opencontainers.image.vendor="QALITA SAS" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="https://github.com/qalita/dbt-ingest" \
+      org.opencontainers.image.documentation="https://github.com/qalita/dbt-ingest#readme" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# GitPython must not complain that there is no git: refs and remotes are files, and are read as files.
+ENV GIT_PYTHON_REFRESH=quiet
+COPY --from=builder /install/lib /usr/local/lib
+COPY --from=builder /install/app /app
+# `qalita ingest dbt ...`, as QALITA's documentation writes it, and the names that the package itself installs.
+RUN ["ln", "-s", "/app/entrypoint.py", "/usr/local/bin/qalita"]
+RUN ["ln", "-s", "/app/entrypoint.py", "/usr/local/bin/qalita-ingest"]
+RUN ["ln", "-s", "/app/entrypoint.py", "/usr/local/bin/qalita-dbt-ingest"]
+RUN ["python", "-m", "pip", "uninstall", "--yes", "--quiet", "--root-user-action=ignore", "pip"]
+# Root and no WORKDIR: GitHub mounts /github/workspace and its command files for root alone
+# (https://docs.github.com/en/actions/reference/dockerfile-support). Exec form: a shell would lose INPUT_FAIL-ON.
+# -E: a PYTHONPATH of the job must not bring modules of the checked out code into a process that holds a token.
+# -B, -u: write no byte code, and keep the order of lines.
+ENTRYPOINT ["python", "-EBu", "/app/entrypoint.py"]
