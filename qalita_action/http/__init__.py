@@ -1,0 +1,28 @@
+"""The one client over HTTP: TLS, proxies, retries, budgets, and failures told as errors. The only importer of
+httpx. Must not know the domain, nor any platform's paths.
+
+Retries sit above the client, because a transport of our own would drop the proxy settings of the environment;
+every attempt sends the same bytes.
+"""
+
+from __future__ import annotations
+
+from qalita_action.http.body import Body, json_body, multipart
+from qalita_action.http.budget import Budget
+from qalita_action.http.client import Answer, Client
+from qalita_action.http.failures import LostAnswer, not_the_api
+from qalita_action.http.options import Options
+from qalita_action.http.tls import tls_context
+
+__all__ = [
+    "Answer",
+    "Body",
+    "Budget",
+    "Client",
+    "LostAnswer",
+    "Options",
+    "json_body",
+    "multipart",
+    "not_the_api",
+    "tls_context",
+]
