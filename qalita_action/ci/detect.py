@@ -209,7 +209,9 @@ def _is_change(values: Mapping[str, Worth], scope: Scope, row: Provider, warning
 def _doubts(known: Mapping[str, Known], row: Provider, tree: checkout.Checkout) -> list[RunWarning]:
     sha, checked_out = known.get("sha"), known.get("checkout_sha")
     if sha is None:
-        text = "The commit of this run is unknown. Hand on the CI's variables, or mount the checkout with .git."
+        text = (
+            "The commit of this run is unknown. Hand on the CI's variables, or mount the checkout with .git."
+        )
         return [RunWarning(code="sha-unknown", text=text)]
     said = {sha.value} | ({checked_out.value} if checked_out else set())
     if tree.head is None or tree.head in said or said & set(checkout.parents(tree, tree.head)):
