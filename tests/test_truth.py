@@ -31,9 +31,9 @@ REASONS = {
 }  # fmt: skip
 
 
-def ingest_of(folder: Path, vetting: Vetting = Vetting()) -> Ingest:
+def ingest_of(folder: Path) -> Ingest:
     (found,) = locate(Places(path=str(folder)), Path("/"), {})
-    return mapping.to_ingest(read(found, vetting), CIContext(), POLICY)
+    return mapping.to_ingest(read(found, Vetting()), CIContext(), POLICY)
 
 
 def counts_of(ingest: Ingest) -> dict[str, Counter]:

@@ -44,6 +44,7 @@ _LONE_SURROGATE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _CONTROLS = bytes(range(0x20)).translate(None, b"\t\n\r")
 
 
@@ -126,18 +127,22 @@ def _gunzip(data: bytes, name: str) -> bytes:
 
 def _decode(data: bytes, kind: type[Document], path: Path, notes: list[str]) -> Document:
     try:
+        return _attempt(data, kind, path, notes)
+    except _UNREADABLE as first:
+        mended = _mend(data, path, first)
+    try:
+        document = _attempt(mended, kind, path, notes)
+    except _UNREADABLE as second:
+        raise _not_json(mended, path, second) from None
+    notes.append(f"{path.name}: characters that JSON forbids were mended")
+    return document
+
+
+def _attempt(data: bytes, kind: type[Document], path: Path, notes: list[str]) -> Document:
+    try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError:
         return _piecewise(data, kind, path, notes)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as first:
-        mended = _mend(data, path, first)
-    notes.append(f"{path.name}: characters that JSON forbids were mended")
-    try:
-        return msgspec.json.decode(mended, type=kind)
-    except msgspec.ValidationError:
-        return _piecewise(mended, kind, path, notes)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as second:
-        raise _not_json(mended, path, second) from None
 
 
 def _mend(data: bytes, path: Path, why: Exception) -> bytes:

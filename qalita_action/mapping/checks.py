@@ -31,8 +31,23 @@ class Built(msgspec.Struct, frozen=True):
     defaulted: dict[str, int]
 
 
+class _Tested(msgspec.Struct, frozen=True):
+    """What the checks of one dataset inherit from it, worked out once."""
+
+    owner: str | None
+    dimension: str | None
+
+
+_NOBODY = _Tested(None, None)
+
+
 def build(evidence: Evidence, groups: dict[str, str], policy: Policy) -> Built:
     names = tested.index(evidence.manifest)
+    inherited = {
+        key: _Tested(owner_of(node, groups), _said_dimension(node))
+        for key, node in names.nodes.items()
+        if not key.startswith("test.")
+    }
     defaulted: dict[str, int] = {}
     pairs: list[tuple[Check, Result]] = []
     parents: dict[str, tuple[str, ...]] = {}
@@ -40,13 +55,13 @@ def build(evidence: Evidence, groups: dict[str, str], policy: Policy) -> Built:
         if (key.startswith("test.") or node.resource_type == "test") and (
             node.is_enabled or key in evidence.rows
         ):
-            check = _data_test(key, node, names, groups, policy, defaulted)
+            check = _data_test(key, node, names, inherited, groups, policy, defaulted)
             pairs.append((check, _result(key, evidence, policy)))
             parents[key] = tuple(p for p in node.parents if p in names.nodes)
     for key, node in evidence.manifest.unit_tests.items():
         if not node.is_enabled and key not in evidence.rows:
             continue
-        check = _unit_test(key, node, names, groups)
+        check = _unit_test(key, node, names, inherited, groups)
         pairs.append((check, _result(key, evidence, policy)))
         parents[key] = (check.dataset,) if check.dataset else ()
     for key, node in evidence.manifest.sources.items():
@@ -63,6 +78,7 @@ def _data_test(
     key: str,
     node: Node,
     names: tested.Index,
+    inherited: dict[str, _Tested],
     groups: dict[str, str],
     policy: Policy,
     defaulted: dict[str, int],
@@ -73,9 +89,9 @@ def _data_test(
     namespace = meta.namespace if meta else None
     dataset = tested.dataset_of(node, names)
     column = tested.column_of(node)
-    target = names.nodes.get(dataset) if dataset else None
+    target = inherited.get(dataset or "", _NOBODY)
     definition = kwargs if meta else checksum_of(node) or node.original_file_path
-    dimension = _said_dimension(node, target) or dimensions.dimension_of(namespace, test_type)
+    dimension = _said_dimension(node) or target.dimension or dimensions.dimension_of(namespace, test_type)
     if dimension is None:
         label = f"{namespace}.{test_type}" if namespace else test_type
         defaulted[label] = defaulted.get(label, 0) + 1
@@ -98,28 +114,28 @@ def _data_test(
         arguments=masking.arguments(kwargs),
         description=node.description or None,
         tags=tags_of(node),
-        owner=owner_of(node, groups) or (owner_of(target, groups) if target else None),
+        owner=owner_of(node, groups) or target.owner,
         path=node.original_file_path,
         line=None,
         definition_checksum=identity.short_hash([test_type, namespace, dataset, column, definition, rules]),
     )
 
 
-def _said_dimension(node: Node, target: Node | None) -> str | None:
-    """`meta: {qalita: {dimension: ...}}` on the test, else on what it tests."""
-    for said in (node, target):
-        ours = meta_of(said).get("qalita") if said else None
-        value = ours.get("dimension") if isinstance(ours, dict) else None
-        if isinstance(value, str) and value.lower() in dimensions.DIMENSIONS:
-            return value.lower()
-    return None
+def _said_dimension(node: Node) -> str | None:
+    """`meta: {qalita: {dimension: ...}}` on a test, or on what it tests."""
+    ours = meta_of(node).get("qalita")
+    value = ours.get("dimension") if isinstance(ours, dict) else None
+    known = isinstance(value, str) and value.lower() in dimensions.DIMENSIONS
+    return value.lower() if known and isinstance(value, str) else None
 
 
-def _unit_test(key: str, node: Node, names: tested.Index, groups: dict[str, str]) -> Check:
+def _unit_test(
+    key: str, node: Node, names: tested.Index, inherited: dict[str, _Tested], groups: dict[str, str]
+) -> Check:
     parents = [p for p in node.parents if p in names.nodes]
     dataset = node.tested_node_unique_id or (parents[0] if parents else None)
     dataset = dataset if dataset in names.nodes else None
-    target = names.nodes.get(dataset) if dataset else None
+    target = inherited.get(dataset or "", _NOBODY)
     return Check(
         key=key,
         alias=identity.short_hash([dataset, node.name]),
@@ -137,7 +153,7 @@ def _unit_test(key: str, node: Node, names: tested.Index, groups: dict[str, str]
         arguments={},
         description=node.description or None,
         tags=tags_of(node),
-        owner=owner_of(node, groups) or (owner_of(target, groups) if target else None),
+        owner=owner_of(node, groups) or target.owner,
         path=node.original_file_path,
         line=None,
         definition_checksum=identity.short_hash([key, checksum_of(node)]),

@@ -6,7 +6,6 @@ Nothing that a re-run changes (sha of a job that only fetches, job id, date) ent
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 from qalita_action.model import Ingest, Run, to_json
@@ -17,15 +16,9 @@ if TYPE_CHECKING:
 RUN_KEY_VERSION = "qalita-ingest/1"
 
 
-def canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str).encode(
-        "utf-8", errors="replace"
-    )
-
-
 def short_hash(value: Any) -> str:
     """32 hex digits of SHA-256 over canonical JSON."""
-    return hashlib.sha256(canonical(value)).hexdigest()[:32]
+    return hashlib.sha256(to_json(value)).hexdigest()[:32]
 
 
 def run_key(project: str, environment: str, suite: str | None, sha: str | None, run_id: str) -> str:

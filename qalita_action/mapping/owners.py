@@ -24,7 +24,8 @@ def group_owners(groups: dict[str, Group]) -> dict[str, str]:
 
 def meta_of(node: Node) -> dict[str, Any]:
     """config.meta (1.10 on) over meta: the same in most versions, one of them empty in some."""
-    return {**(node.meta or {}), **(node.settings.meta or {})}
+    above, own = node.meta, node.settings.meta
+    return {**above, **own} if above and own else own or above or {}
 
 
 def tags_of(node: Any) -> tuple[str, ...]:

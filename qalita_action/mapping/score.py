@@ -34,11 +34,11 @@ class _Tally:
         self.passed += status == "passed"
         self.warned += status == "warned"
 
-    def mean(self, warn_score: Fraction) -> float | None:
+    def mean(self, warn: Fraction) -> float | None:
         if not self.total:
             return None
-        exact = (self.passed + warn_score * self.warned) / self.total
-        return int(exact * _MILLION) / _MILLION
+        points = self.passed * warn.denominator + self.warned * warn.numerator
+        return points * _MILLION // (self.total * warn.denominator) / _MILLION
 
 
 def scores(datasets: Iterable[Dataset], pairs: Pairs, policy: Policy) -> Scores:
