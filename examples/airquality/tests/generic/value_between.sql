@@ -1,5 +1,6 @@
 {#- Every value that is there lies between `min_value` and `max_value`; either may be left out. -#}
 {% test value_between(model, column_name, min_value=none, max_value=none) %}
+{{ config(meta={'qalita': {'dimension': 'validity'}}) }}
 select {{ column_name }}
 from {{ model }}
 where
