@@ -1,18 +1,20 @@
 # Every target makes what it needs; nothing is installed by hand.
-PYTHON ?= python3
-VENV   ?= .venv
-BIN    := $(VENV)/bin
-READY  := $(VENV)/.ready
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.ready
+EXAMPLE := examples/airquality
+# Everything that the demo makes: dbt's own virtual environment, its database and target, the sandbox's database.
+DEMO    := $(CURDIR)/.demo
+DBT     := $(DEMO)/venv/bin/dbt
+IN_DEMO := cd $(EXAMPLE) && DBT_TARGET_PATH=$(DEMO)/target DBT_LOG_PATH=$(DEMO)/logs OPENDATA_DUCKDB=$(DEMO)/opendata.duckdb
 
-.PHONY: test lint unit demo sandbox bench fixtures clean
+.PHONY: test lint unit demo sandbox bench fixtures clean help
+
+help:
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
 test: lint unit            ## what a contributor runs before a push, and what CI runs
-
-$(READY): pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed: make PYTHON=python3.12") if sys.version_info < (3, 10) else None'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[sandbox,dev]'
-	@touch $@
 
 lint: $(READY)             ## style, types, and the floors of the house
 	$(BIN)/ruff check .
@@ -20,8 +22,47 @@ lint: $(READY)             ## style, types, and the floors of the house
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: $(READY)
+unit: $(READY)             ## the tests alone
 	$(BIN)/python -m pytest
 
-clean:
-	rm -rf $(VENV) .venv-dbt .demo
+demo: $(READY) $(DEMO)/venv/.ready  ## real dbt, a sandbox, one run published; FRESH=1 runs dbt anew
+	@if [ -n "$(FRESH)" ]; then rm -rf $(DEMO)/target; fi
+	@if [ ! -e $(DEMO)/target/.built ]; then $(MAKE) --no-print-directory demo-dbt; fi
+	@$(BIN)/python scripts/demo.py --target $(DEMO)/target --database $(DEMO)/sandbox.db
+
+# dbt answers 1 when a test fails, which is the example's point; 2 and more mean that dbt could not run.
+.PHONY: demo-dbt
+demo-dbt:
+	@code=0; ($(IN_DEMO) $(DBT) --quiet build) || code=$$?; \
+	if [ $$code -gt 1 ]; then exit $$code; fi; \
+	code=0; ($(IN_DEMO) $(DBT) --quiet source freshness) || code=$$?; \
+	if [ $$code -gt 1 ]; then exit $$code; fi; \
+	touch $(DEMO)/target/.built
+
+sandbox: $(READY)          ## serve the stand-in's pages on the demo's database
+	@mkdir -p $(DEMO)
+	$(BIN)/qalita-ingest sandbox --database $(DEMO)/sandbox.db
+
+bench: $(READY)            ## our command against json.load on 110 MB of manifest
+	$(BIN)/python bench/make_large.py bench/data/large --sql 2300
+	$(BIN)/python bench/compare.py bench/data/large
+
+fixtures: $(READY)         ## make dbt artifacts with real dbt (minutes)
+	$(BIN)/python scripts/make_dbt_fixtures.py
+
+clean:                     ## forget everything that was made
+	rm -rf $(VENV) $(DEMO) bench/data
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or newer is needed: make PYTHON=python3.12 ...")'
+	@echo "making $(VENV) (a minute, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[sandbox,dev]'
+	@touch $@
+
+$(DEMO)/venv/.ready: $(EXAMPLE)/requirements.txt
+	@echo "making dbt's own virtual environment (a minute, once)"
+	@mkdir -p $(DEMO)
+	@$(PYTHON) -m venv $(DEMO)/venv
+	@$(DEMO)/venv/bin/python -m pip install --quiet --disable-pip-version-check -r $(EXAMPLE)/requirements.txt
+	@touch $@

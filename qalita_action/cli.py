@@ -21,7 +21,7 @@ from qalita_action.errors import ExitCode, IngestError
 from qalita_action.knobs import KNOBS, LISTS, SWITCHES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
     from qalita_action.model import CIContext
@@ -114,10 +114,7 @@ def context_command(flags: dict[str, Any]) -> None:
 
             _print(json.dumps(ci.to_document(context), ensure_ascii=False))
             return
-        rows = ci.rows(context)
-        width = max((len(name) for name, _, _ in rows), default=0)
-        for name, value, source in rows:
-            _print(f"{name:<{width}}  {value or '-':<44}  {source or ''}".rstrip())
+        _table([(name, value or "-", source) for name, value, source in ci.rows(context)])
         for warning in context.warnings:
             _print(f"! {warning.text}")
 
@@ -130,12 +127,13 @@ def check_command(flags: dict[str, Any]) -> None:
         from qalita_action import pipeline
 
         findings = pipeline.check(resolved, pipeline.detect(resolved, world), world)
-        width = max((len(f.subject) for f in findings), default=0)
-        sign = {True: "ok ", False: "NO ", None: "-  "}
+        sign = {True: "ok", False: "NO", None: "-"}
+        rows = []
         for finding in findings:
-            _print(f"{sign[finding.ok]} {finding.subject:<{width}}  {finding.text}")
+            rows.append((sign[finding.ok], finding.subject, finding.text))
             if finding.todo:
-                _print(f"    {'':<{width}}  next: {finding.todo}")
+                rows.append(("", "", f"next: {finding.todo}"))
+        _table(rows)
         if any(f.ok is False for f in findings):
             raise typer.Exit(ExitCode.SETTINGS)
 
@@ -258,6 +256,16 @@ def _report(outcome: Any, resolved: Resolved, world: World) -> None:
     )
     rendered = report.render(outcome.ingests, outcome.verdict, outcome.receipts, options)
     report.write(rendered, options, sys.stdout, sys.stderr)
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Columns side by side; each cell is cleaned, so that no value of a CI can draw on the terminal."""
+    from qalita_action import redact
+
+    cells = [[redact.for_console(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]) - 1)] if cells else []
+    for row in cells:
+        typer.echo("  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip())
 
 
 def _print(text: str) -> None:
