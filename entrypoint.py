@@ -1,6 +1,6 @@
 #!/usr/local/bin/python -EBu
-"""What the image starts, and what its `qalita` command is. Decides between a CI's inputs and a typed command, and
-hands over to the command line; must not read a setting.
+"""What the image starts, and what its `qalita` command is. Decides between a CI's inputs and a typed command,
+and hands over to the command line; must not read a setting.
 """
 
 from __future__ import annotations
