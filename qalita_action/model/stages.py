@@ -1,0 +1,161 @@
+"""What the stages hand each other: parameters made from settings, and each stage's answer. No behaviour."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from qalita_action.model.document import CI, Git, Orchestrator, RunWarning, Tool, Value, Visibility
+from qalita_action.redact import Secret
+
+
+class CIContext(Value, frozen=True, kw_only=True):
+    """What ci.detect found: the blocks of the document, where each field came from, and the few facts that
+    other stages decide with. sources maps a field's name to `flag`, `input`, `config`, `env:NAME`,
+    `event:/json/pointer`, `git:<file>` or None."""
+
+    git: Git = Git()
+    ci: CI = CI()
+    orchestrator: Orchestrator | None = None
+    environment: str | None = None
+    is_change: bool = False
+    is_dependabot: bool = False
+    warnings: tuple[RunWarning, ...] = ()
+    sources: dict[str, str | None] = msgspec.field(default_factory=dict)
+
+
+class Policy(Value, frozen=True, kw_only=True):
+    """What mapping decides with, from the settings."""
+
+    project: str | None = None
+    environment: str | None = None
+    change_environment: str = "ci"
+    suite: str | None = None
+    run_id: str | None = None
+    visibility: Visibility = "internal"
+    warn_score: str = "0.5"
+    max_undecided: float = 0.10
+    send_messages: bool = False
+    send_sql: bool = False
+    dbt_exit_code: int | None = None
+    tool: Tool
+
+
+GateLevel = Literal["fail", "warn", "never"]
+GateState = Literal["passed", "failed", "nothing-tested"]
+
+
+class Gate(Value, frozen=True, kw_only=True):
+    """What the verdict is judged by."""
+
+    fail_on: GateLevel = "fail"
+
+
+class Reason(Value, frozen=True, kw_only=True):
+    """Why the gate says no. subject: key of the check or dataset, or None for the run itself."""
+
+    code: str
+    subject: str | None
+    text: str
+
+
+class Verdict(Value, frozen=True, kw_only=True):
+    """Decided once, from data. state tells what was shown about the data; blocks tells whether the gate
+    exits non-zero; under fail_on=never it never does."""
+
+    state: GateState
+    blocks: bool
+    reasons: tuple[Reason, ...]
+
+
+Api = Literal["auto", "results", "ingestion", "folder"]
+ReceiptStatus = Literal["recorded", "already-recorded", "skipped", "not-delivered", "refused"]
+
+
+class Target(Value, frozen=True, kw_only=True):
+    """Where and how to publish. Configuration only: never from a file inside the workspace.
+
+    endpoint  scheme://host[:port], with or without a trailing /api, /api/v1, /api/v2
+    ca        CA bundle: path of a file or folder, or PEM text
+    timeout_s total budget for publishing one document, retries included
+    """
+
+    api: Api = "auto"
+    publish: Literal["auto", "always", "never"] = "auto"
+    endpoint: str | None = None
+    token: Secret | None = None
+    ca: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    verify_tls: bool = True
+    timeout_s: float = 120.0
+    pack: str = "dbt_ingest"
+    source_id: str | None = None
+    metrics_detail: Literal["source", "table", "column", "check"] = "column"
+    folder: str = "qalita-report"
+    spool_dir: str = "qalita-spool"
+    tool: Tool
+
+
+class PlannedRequest(Value, frozen=True, kw_only=True):
+    """One line of `--dry-run --output text`: what would be sent, and how many bytes before compression."""
+
+    method: str
+    path: str
+    size: int
+    note: str = ""
+
+
+class Finding(Value, frozen=True, kw_only=True):
+    """One line of `qalita-ingest check`."""
+
+    subject: str
+    ok: bool | None
+    text: str
+    todo: str = ""
+
+
+class Rejected(Value, frozen=True, kw_only=True):
+    kind: str
+    key: str
+    code: str
+    detail: str
+
+
+class Receipt(Value, frozen=True, kw_only=True):
+    """What really happened to one document. Published counts come from here. Always exists.
+
+    status   recorded | already-recorded | skipped (see reason) | not-delivered (waits in spool) | refused
+             (settings, token or contract: trying again as it is will not help)
+    counts   rows that the platform acknowledged, by kind
+    error    code and text of an errors.IngestError, with its exit code
+    """
+
+    run_key: str
+    api: str
+    status: ReceiptStatus
+    reason: str | None = None
+    source: str | None = None
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
+    rejected: tuple[Rejected, ...] = ()
+    url: str | None = None
+    job: str | None = None
+    spool: str | None = None
+    notes: tuple[str, ...] = ()
+    error_code: str | None = None
+    error_text: str | None = None
+    exit_code: int = 0
+
+
+class ReportOptions(Value, frozen=True, kw_only=True):
+    """Where reports go. Paths are None where the CI gives none; provider decides the dialects."""
+
+    output: Literal["text", "json"] = "text"
+    provider: str | None = None
+    is_change: bool = False
+    color: bool = False
+    workspace: str = "."
+    directory: str = "qalita-report"
+    summary_path: str | None = None
+    outputs_path: str | None = None
