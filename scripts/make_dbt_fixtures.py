@@ -82,6 +82,7 @@ CASES = {
     "list": Case(("list",), built=True),
     "source_freshness": Case(("source freshness",), built=True),
     "build_empty": Case(("build --empty",), since="1.8"),
+    "build_empty_green": Case(("build --empty --exclude tag:broken",), since="1.8"),
     "build_exclude_broken": Case(("build --exclude tag:broken no_order_without_customer",)),
     "build_fail_fast": Case(("build --fail-fast",)),
     "build_select": Case(("build --select stg_customers",), built=True),
