@@ -2,8 +2,8 @@
 the dialect it goes into. Pure; every function is linear in its text, whatever the text holds.
 
 Two families, used in this order: `clean_*`, `mask_*` and `scrub` take away what nobody should see, `for_*`
-write what is left in a dialect. Each `for_*` cleans by itself, so that forgetting the first family costs looks,
-never safety. Must not know what a check or a dataset is.
+write what is left in a dialect. Each `for_*` cleans by itself, so that forgetting the first family costs
+looks, never safety. Must not know what a check or a dataset is.
 """
 
 from __future__ import annotations
@@ -193,8 +193,8 @@ def _forms(secret: str) -> Iterable[str]:
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:
-    """The text without any of the secrets, nor their URL-encoded, JSON-escaped or base64 forms, nor any line of
-    a secret of several lines. Those shorter than 4 characters are ignored: they would eat the text."""
+    """The text without any of the secrets, nor their URL-encoded, JSON-escaped or base64 forms, nor any line
+    of a secret of several lines. Those shorter than 4 characters are ignored: they would eat the text."""
     forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST_SECRET}
     if not forms:
         return text
@@ -229,14 +229,20 @@ def for_workflow_command(text: str, *, is_property: bool = False) -> str:
     return text.replace(":", "%3A").replace(",", "%2C") if is_property else text
 
 
-# Character references are never structure in CommonMark; backslashes are read twice in a table of GFM.
-_MARKDOWN = {ord(c): f"&#{ord(c)};" for c in "!\"#$&'()*+.:<=>@[\\]^_`{|}~"}
+# Character references are never structure in CommonMark; backslashes are read twice in a table of GFM. Left
+# as they are, so that names stay short and readable: `_` inside a word, and a dot without `www` before it.
+_MARKDOWN = re.compile(
+    r"((?<=[A-Za-z0-9])_+(?=[A-Za-z0-9])|(?<![wW])\.(?=[A-Za-z0-9]))|^-|[!\"#$&'()*+.:<=>@\[\\\]^_`{|}~]"
+)
 _MENTION = re.compile(r"([@#])(?=\w)")
 
 
+def _reference(found: re.Match[str]) -> str:
+    return found.group(1) or f"&#{ord(found.group())};"
+
+
 def _references(text: str) -> str:
-    text = text.translate(_MARKDOWN)
-    return f"&#45;{text[1:]}" if text.startswith("-") else text
+    return _MARKDOWN.sub(_reference, text)
 
 
 def for_markdown(text: str) -> str:

@@ -8,15 +8,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from qalita_action import report  # noqa: E402  the path above makes the samples importable from anywhere
-from qalita_action.model import ReportOptions  # noqa: E402
-from tests import report_samples as samples  # noqa: E402
+from qalita_action import report
+from qalita_action.model import ReportOptions
 
 
 def main(folder: Path) -> None:
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+    import report_samples as samples
+
     failing, broken = samples.failing(), samples.broken_model()
     cases = {
         "failing": ([failing], samples.gate(failing), [samples.receipt(failing)]),

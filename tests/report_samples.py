@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import Counter
+from pathlib import Path
 
 from qalita_action.model import (
     CI,
@@ -43,7 +46,7 @@ def dataset(
     key = f"{kind}.{PROJECT}.{name}"
     return Dataset(
         key=key,
-        name=name.rpartition(".")[2],
+        name=name.rpartition(".")[2] if kind == "source" else name,
         scope=name.replace(".", "__"),
         kind=kind,
         relation=f'"db"."main"."{name}"',
@@ -67,7 +70,7 @@ def check(
     *,
     dataset: str | None = None,
     kind: str = "data_test",
-    type: str = "not_null",
+    of: str = "not_null",
     column: str | None = None,
     dimension: str = "completeness",
     owner: str | None = None,
@@ -79,7 +82,7 @@ def check(
         alias="0" * 32,
         name=name,
         kind=kind,
-        type=type,
+        type=of,
         namespace=None,
         dataset=dataset,
         column=column,
@@ -179,7 +182,7 @@ def ingest(
 
 def good_checks(count: int, on: Dataset) -> tuple[list[Check], list[Result]]:
     checks = [
-        check(f"unique_{on.name}_{n}", dataset=on.key, type="unique", column=f"c{n}", dimension="uniqueness")
+        check(f"unique_{on.name}_{n}", dataset=on.key, of="unique", column=f"c{n}", dimension="uniqueness")
         for n in range(count)
     ]
     return checks, [Result(check=c.key, status="passed", failures=0, duration_s=0.1) for c in checks]
@@ -196,14 +199,14 @@ def failing() -> Ingest:
     country = check(
         "accepted_values_stg_airquality_country__FR__DE__BE",
         dataset=stg.key,
-        type="accepted_values",
+        of="accepted_values",
         column="country",
         dimension="validity",
     )
     relation = check(
         "relationships_stg_airquality_station_id__id__ref_stations_",
         dataset=stg.key,
-        type="relationships",
+        of="relationships",
         column="station_id",
         dimension="consistency",
         owner="@acme/stations",
@@ -212,7 +215,7 @@ def failing() -> Ingest:
         "test_index_is_rounded",
         dataset=stg.key,
         kind="unit_test",
-        type="unit_test",
+        of="unit_test",
         dimension="accuracy",
         path="models/unit_tests.yml",
     )
@@ -321,12 +324,12 @@ def broken_model() -> Ingest:
             "source_freshness_raw_shipments",
             kind="freshness",
             dataset=late.key,
-            type="freshness",
+            of="freshness",
             dimension="timeliness",
             path="models/sources.yml",
         )
     ]
-    errored = check("unique_revenue_id", dataset=mart.key, type="unique")
+    errored = check("unique_revenue_id", dataset=mart.key, of="unique")
     good, passed = good_checks(20, dataset("stations"))
     results = [
         *(
@@ -527,9 +530,7 @@ HOSTILE = [
 def hostile(text: str) -> Ingest:
     """Every free text of the document is `text`."""
     owners = dataset(text, status="errored", message=text, owner=text, path=text)
-    one = check(
-        text, dataset=owners.key, column=text, owner=text, path=text, line=3, type=text, dimension=text
-    )
+    one = check(text, dataset=owners.key, column=text, owner=text, path=text, line=3, of=text, dimension=text)
     two = check(text + "2", dataset=owners.key, path=text)
     results = [
         Result(check=one.key, status="failed", failures=2, message=text, reason=text, caused_by=(text,)),
@@ -586,3 +587,18 @@ def hostile(text: str) -> Ingest:
             "change_id": text,
         },
     )
+
+
+# ---------------------------------------------------------------- golden files
+
+GOLDEN = Path(__file__).parent / "golden" / "report"
+UPDATE = "--update-golden" in sys.argv or bool(os.environ.get("UPDATE_GOLDEN"))
+
+
+def golden(name: str, content: bytes) -> None:
+    """The content is that of the golden file; with --update-golden the file becomes the content."""
+    path = GOLDEN / name
+    if UPDATE:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    assert path.read_bytes().decode() == content.decode()

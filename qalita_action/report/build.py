@@ -1,57 +1,41 @@
-"""From the document, the verdict and the receipt to the view that every dialect reads. All text is cleaned
-and masked here, once. Must not decide what fails: it may only look worse than the verdict, never better."""
+"""From the document, the verdict and the receipt to the view that every dialect reads. Must not decide what
+fails: it may only look worse than the verdict, never better."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from qalita_action.model import (
-    Cause,
-    Check,
     CheckKind,
-    Dataset,
     GateState,
     Ingest,
     LedgerRow,
-    Level,
     Reason,
     Receipt,
     Rejected,
-    Result,
-    Status,
     Verdict,
 )
-from qalita_action.redact import clean_line, clean_text, cut, mask_tokens
 from qalita_action.report import places, words
-from qalita_action.report.view import CauseView, DatasetRow, Fact, Place, Row, Section, View
+from qalita_action.report.rows import Lookup, cause_order, dataset_order, line_of, row_order, text_of
+from qalita_action.report.view import Fact, Section, View
 from qalita_action.report.words import Tone
 
-NAME_LIMIT, TEXT_LIMIT = 300, 4000
-CHECKS_A_CAUSE, NAMES_FOLLOWED = 20, 3
 TONE: dict[GateState, Tone] = {"passed": "good", "nothing-tested": "doubtful", "failed": "bad"}
 _WORST_STATE: tuple[GateState, ...] = ("passed", "nothing-tested", "failed")
-_LEVELS: tuple[Level, ...] = ("high", "warning", "info")
-_BROKEN = frozenset({"errored", "partial"})
-_RANK = {status: rank for rank, status in enumerate(words.STATUS_WORD)}
 
 
 def worst(states: Sequence[GateState]) -> GateState:
     return max(states, key=_WORST_STATE.index)
 
 
-def line_of(text: str | None, limit: int = NAME_LIMIT) -> str:
-    # masked before it is cut: half a token is still a secret, and no longer looks like one
-    return cut(mask_tokens(clean_line(text)), limit) if text else ""
-
-
-def text_of(text: str | None, limit: int = TEXT_LIMIT) -> str:
-    return cut(mask_tokens(clean_text(text)), limit) if text else ""
-
-
 def build(ingests: Sequence[Ingest], verdict: Verdict, receipts: Sequence[Receipt] = ()) -> View:
     by_run = {receipt.run_key: receipt for receipt in receipts}
-    sections = tuple(_section(ingest, verdict, by_run.get(ingest.run.key)) for ingest in ingests)
+    sections = tuple(
+        sorted(
+            (_section(ingest, verdict, by_run.get(ingest.run.key)) for ingest in ingests),
+            key=lambda section: -_WORST_STATE.index(section.state),
+        )
+    )
     total = words.total([section.total for section in sections])
     given: GateState = "failed" if verdict.blocks and verdict.state == "passed" else verdict.state
     state = worst([given, *(section.state for section in sections)])
@@ -86,9 +70,9 @@ def _headline(state: GateState, total: LedgerRow, broken: int, reasons: Sequence
 
 def _section(ingest: Ingest, verdict: Verdict, receipt: Receipt | None) -> Section:
     source, run, scores = ingest.source, ingest.run, ingest.scores
-    look = _Lookup(ingest)
-    rows = tuple(sorted(map(look.row, ingest.checks), key=_row_order))
-    datasets = tuple(sorted(map(look.dataset_row, ingest.datasets), key=_dataset_order))
+    look = Lookup(ingest)
+    rows = tuple(sorted(map(look.row, ingest.checks), key=row_order))
+    datasets = tuple(sorted(map(look.dataset_row, ingest.datasets), key=dataset_order))
     kinds: dict[CheckKind, LedgerRow] = {
         "data_test": ingest.ledger.data_test,
         "unit_test": ingest.ledger.unit_test,
@@ -114,7 +98,7 @@ def _section(ingest: Ingest, verdict: Verdict, receipt: Receipt | None) -> Secti
         ledger=tuple((kind, row) for kind, row in kinds.items() if row.expected),
         dimensions=tuple((line_of(name), scores.by_dimension[name]) for name in sorted(scores.by_dimension)),
         datasets=datasets,
-        causes=tuple(sorted(map(look.cause, ingest.causes), key=_cause_order)),
+        causes=tuple(sorted(map(look.cause, ingest.causes), key=cause_order)),
         rows=rows,
         warnings=tuple(line_of(f"{w.text} [{w.code}]", 500) for w in run.warnings),
         run_key=line_of(run.key),
@@ -131,7 +115,7 @@ def _state(total: LedgerRow, broken: int, refused: bool) -> GateState:
     return "passed" if total.executed else "nothing-tested"
 
 
-def _reasons_of(verdict: Verdict, look: _Lookup) -> list[Reason]:
+def _reasons_of(verdict: Verdict, look: Lookup) -> list[Reason]:
     if verdict.state != "failed":
         return []
     return [r for r in verdict.reasons if r.subject in look.checks or r.subject in look.datasets]
@@ -155,150 +139,6 @@ def _facts(ingest: Ingest) -> tuple[Fact, ...]:
         ),
     ]
     return tuple(fact for fact in facts if fact.text)
-
-
-def _row_order(row: Row) -> tuple[int, float, str]:
-    return (_RANK[row.status], -row.failures, row.name)
-
-
-def _dataset_order(row: DatasetRow) -> tuple[bool, int, bool, float, str]:
-    bad = row.counts.get("failed", 0) + row.counts.get("errored", 0) + row.counts.get("unknown", 0)
-    return (not row.broken, -bad, row.score is None, row.score or 0.0, row.name)
-
-
-def _cause_order(cause: CauseView) -> tuple[int, int, float, str]:
-    return (
-        _LEVELS.index(cause.level),
-        -cause.followed_count,
-        -sum(r.failures for r in cause.checks),
-        cause.subject,
-    )
-
-
-class _Lookup:
-    """The rows of one document by key, for as long as its section is built."""
-
-    def __init__(self, ingest: Ingest) -> None:
-        self.run = ingest.run
-        self.scores = ingest.scores.by_dataset
-        self.checks: dict[str | None, Check] = {check.key: check for check in ingest.checks}
-        self.datasets: dict[str | None, Dataset] = {dataset.key: dataset for dataset in ingest.datasets}
-        self.results = {result.check: result for result in ingest.results}
-        self.counts: defaultdict[str | None, Counter[Status]] = defaultdict(Counter)
-        for check in ingest.checks:
-            self.counts[check.dataset][self.result(check).status] += 1
-        self._clean: dict[str | None, str] = {}
-
-    def result(self, check: Check) -> Result:
-        """The check's one result. A document without it shows the check as unknown, never as passed."""
-        return self.results.get(check.key) or Result(check=check.key, status="unknown", reason="no result")
-
-    def line(self, text: str | None) -> str:
-        """Names, paths and owners come back for many rows: each is cleaned once."""
-        if text not in self._clean:
-            self._clean[text] = line_of(text)
-        return self._clean[text]
-
-    def name(self, key: str) -> str:
-        known = self.datasets.get(key) or self.checks.get(key)
-        return self.line(known.name if known else key)
-
-    def place(self, path: str | None, line: int | None) -> Place | None:
-        return (
-            Place(path=self.line(path), line=line, link=places.file_link(self.run, path, line))
-            if path
-            else None
-        )
-
-    def row(self, check: Check) -> Row:
-        result = self.result(check)
-        dataset = self.datasets.get(check.dataset)
-        return Row(
-            key=check.key,
-            name=line_of(check.name),
-            kind=check.kind,
-            type=self.line(check.type),
-            dimension=self.line(check.dimension),
-            status=result.status,
-            amount=words.amount(check.kind, result),
-            failures=float(result.failures or 0) if result.status in {"failed", "warned"} else 0.0,
-            message=text_of(result.message),
-            reason=self.line(result.reason),
-            dataset=self.line(dataset.name if dataset else check.dataset),
-            column=self.line(check.column),
-            owner=self.line(check.owner or (dataset.owner if dataset else None)),
-            place=self.place(check.path, check.line),
-            duration_s=result.duration_s,
-            caused_by=tuple(map(self.name, result.caused_by[:CHECKS_A_CAUSE])),
-            command=words.retest_command(check.kind, check.name, dataset),
-        )
-
-    def dataset_row(self, dataset: Dataset) -> DatasetRow:
-        return DatasetRow(
-            key=dataset.key,
-            name=self.line(dataset.name),
-            kind=dataset.kind,
-            run=dataset.run.status.replace("_", " ") if dataset.run else "",
-            message=text_of(dataset.run.message) if dataset.run else "",
-            broken=bool(dataset.run and dataset.run.status in _BROKEN),
-            score=self.scores.get(dataset.key),
-            counts=dict(self.counts[dataset.key]),
-            owner=self.line(dataset.owner),
-            place=self.place(dataset.path, None),
-            command=words.rebuild_command(dataset),
-        )
-
-    def followed(self, cause: Cause) -> str:
-        names = [self.name(key) for key in cause.consequences if key in self.datasets]
-        checks = len(cause.consequences) - len(names)
-        if (more := len(names) - NAMES_FOLLOWED) > 0:
-            names[NAMES_FOLLOWED:] = [words.plural(more, "more dataset")]
-        return words.listed([*names, words.plural(checks, "check") if checks else ""])
-
-    def cause(self, cause: Cause) -> CauseView:
-        checks = [self.row(self.checks[key]) for key in cause.checks[:CHECKS_A_CAUSE] if key in self.checks]
-        dataset = self.datasets.get(cause.dataset)
-        own = self.dataset_row(dataset) if dataset else None
-        sole = checks[0] if len(cause.checks) == 1 and checks else None
-        origin = checks[0] if checks else own
-        return CauseView(
-            level=cause.level,
-            subject=sole.name if sole else own.name if own and not checks else line_of(cause.title),
-            fact=_fact(sole, own if not checks else None),
-            title=line_of(cause.title),
-            body=text_of(cause.body),
-            message=(
-                words.telling(sole.message, sole.amount)
-                if sole
-                else own.message
-                if own and not checks
-                else ""
-            ),
-            dataset=own.name if own else "",
-            owner=line_of(cause.owner) or (sole.owner if sole else own.owner if own else ""),
-            place=origin.place if origin else None,
-            checks=tuple(sorted(checks, key=_row_order)),
-            check_count=len(cause.checks),
-            followed=self.followed(cause),
-            followed_count=len(cause.consequences),
-            command=_command(checks, own, dataset),
-        )
-
-
-def _fact(sole: Row | None, broken: DatasetRow | None) -> str:
-    if sole:
-        lead = "" if sole.status == "failed" and sole.amount else words.STATUS_WORD[sole.status]
-        return words.listed([lead, sole.amount])
-    return f"{broken.kind} {broken.run or 'failed'}" if broken else ""
-
-
-def _command(checks: Sequence[Row], own: DatasetRow | None, dataset: Dataset | None) -> str:
-    """A broken dataset is built again with what hangs on it; a failing test is run again, its rows kept."""
-    if own and (own.broken or not checks):
-        return own.command
-    if len(checks) == 1:
-        return checks[0].command
-    return words.retest_all_command(dataset) if dataset else ""
 
 
 def _cleaned(receipt: Receipt | None) -> Receipt | None:

@@ -96,8 +96,8 @@ def _command(annotation: _Annotation) -> str:
 
 def outputs(view: View, *, report: str, page: str) -> dict[str, str]:
     """What later steps read. score is a percentage with one decimal, rounded down, empty where there is none.
-    Several documents: totals; score, run-key, receipt, platform-url and spool in the documents' order, joined
-    by commas. report and page: paths of ingest.json and report.html."""
+    Several documents: totals; score, run-key, receipt, platform-url and spool in the view's order (worst
+    first), joined by commas. report and page: paths of ingest.json and report.html."""
     total, receipts = view.total, [section.receipt for section in view.sections]
     return {
         "verdict": view.state,

@@ -40,10 +40,12 @@ def summary(view: View, room: int = SUMMARY_LIMIT) -> str:
     head = f"## {_MARK[view.tone]} {title}: {for_markdown(view.headline)}\n\n"
     if size(head) > room:
         return ""
-    parts = [head, _fitting(_gate(view), room - size(head))]
+    gate = _fitting(_gate(view), room - size(head))
+    parts = [head, "" if alone else gate]
     left = room - sum(map(size, parts))
     for at, section in enumerate(view.sections):
-        text = _section(section, left // (len(view.sections) - at), titled=not alone)
+        share = left // (len(view.sections) - at)
+        text = _section(section, share, title="" if alone else _title(section), gate=gate if alone else "")
         parts.append(text)
         left -= size(text)
     return "".join(parts)
@@ -63,14 +65,17 @@ def _gate(view: View) -> str:
     return f"**The quality gate blocks: {why}**\n\n{shown}{rest}\n"
 
 
-def _section(section: Section, room: int, *, titled: bool) -> str:
+def _title(section: Section) -> str:
+    return f"### {_MARK[section.tone]} {for_markdown(section.name)}: {for_markdown(section.headline)}\n\n"
+
+
+def _section(section: Section, room: int, *, title: str, gate: str) -> str:
     """One document within its share of the bytes: the short blocks first, then causes, then other rows."""
-    title = f"### {_MARK[section.tone]} {for_markdown(section.name)}: {for_markdown(section.headline)}\n\n"
-    head = (title if titled else "") + _lead(section)
-    tail = _ledger(section) + _scores(section) + _published(section)
+    head = title + _lead(section)
+    tail = gate + _ledger(section) + _scores(section) + _published(section)
     left = room - size(head) - size(tail)
     if left < 0:
-        return _fitting(title if titled else "", room)
+        return _fitting(title, room)
     causes = _table(
         "#### What broke\n\n| | What | Found | Where | Owner |\n|---|---|---|---|---|\n",
         map(_cause, section.causes),

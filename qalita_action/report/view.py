@@ -107,7 +107,8 @@ class Section(Value, frozen=True, kw_only=True):
 
 
 class View(Value, frozen=True, kw_only=True):
-    """All documents under one verdict. state and tone are the worst of the verdict and of the sections."""
+    """All documents under one verdict. state and tone are the worst of the verdict and of the sections,
+    which stand worst first."""
 
     state: GateState
     tone: Tone

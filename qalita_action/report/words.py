@@ -3,10 +3,10 @@ know a dialect's syntax."""
 
 from __future__ import annotations
 
+import re
 import shlex
 from decimal import Decimal
 from typing import Literal
-from urllib.parse import quote
 
 from typing_extensions import assert_never
 
@@ -21,7 +21,7 @@ from qalita_action.model import (
     Result,
     Status,
 )
-from qalita_action.redact import clean_line
+from qalita_action.redact import clean_line, cut
 
 Tone = Literal["good", "doubtful", "bad"]
 
@@ -88,8 +88,7 @@ def amount(kind: CheckKind, result: Result) -> str:
 
 
 def telling(message: str, worded_amount: str) -> str:
-    """The message, or nothing where it is dbt's `Got 4 results, configured to fail if != 0` and the amount says
-    as much."""
+    """Nothing where the message is dbt's `Got 4 results, configured to fail if != 0`: the amount says it."""
     return "" if worded_amount and message.startswith("Got ") else message
 
 
@@ -191,12 +190,16 @@ def published(receipt: Receipt | None) -> tuple[str, Tone]:
             assert_never(never)
 
 
+_ERROR_CODE = re.compile(r"[a-z0-9-]{1,60}")  # an anchor of docs/errors.md, as errors.py writes them
+
+
 def published_details(receipt: Receipt | None) -> list[str]:
     if receipt is None:
         return []
     rejected = [f"rejected {r.kind} {r.key}: {r.detail} [{r.code}]" for r in receipt.rejected]
-    more = [f"more: {DOCS}#{quote(receipt.error_code, safe='')}"] if receipt.error_code else []
-    error = (receipt.error_text or "").splitlines()[:5]
+    code = receipt.error_code or ""
+    more = [f"more: {DOCS}#{code}"] if _ERROR_CODE.fullmatch(code) else []
+    error = [cut(line, 300) for line in (receipt.error_text or "").splitlines()[:5]]
     return [*error, *receipt.notes, *rejected, *more]
 
 
