@@ -134,9 +134,12 @@ class Client:
                 with attempt:
                     tries += 1
                     answer = self._once(method, url, params, data, sent, budget)
-                    if answer.status in passes or 200 <= answer.status < 300:
+                    if 200 <= answer.status < 300:
                         return answer
-                    raise from_status(answer.status, answer.headers, answer.body, where, self.options)
+                    failed = from_status(answer.status, answer.headers, answer.body, where, self.options)
+                    if answer.status in passes and failed.error.code != "in-progress":
+                        return answer
+                    raise failed
         except Failed as failed:
             raise _final(failed, is_repeatable=is_repeatable) from None
         raise AssertionError("a retry context ends with an answer or an error")

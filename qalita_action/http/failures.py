@@ -80,7 +80,7 @@ def from_exception(error: Exception, where: str, options: Options) -> Failed:
         return Failed(
             SettingsError(
                 "request-impossible",
-                f"No request can be made to {service}: an address or a header holds what HTTP does not allow.",
+                f"No request can be made to {service}: an address or a header breaks HTTP's rules.",
                 expected="an endpoint like https://api.example.com and a token without blanks",
                 looked=[where],
                 todo=[f"check {options.endpoint_name}, {options.token_name} and the proxy's variables"],
@@ -128,9 +128,10 @@ def _reason(error: Exception) -> str:
 
 
 def _unresolved(error: socket.gaierror, where: str, options: Options) -> DeliveryError:
+    why = clean_line(error.strerror or "no answer", 120)
     return DeliveryError(
         "name-not-resolved",
-        f"The name of {options.service}'s host is not known here: {clean_line(error.strerror or 'no answer', 120)}.",
+        f"The name of {options.service}'s host is not known here: {why}.",
         expected="a host name that DNS knows from this machine",
         looked=[where],
         todo=[

@@ -12,9 +12,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     service      its name in error texts; token_name, endpoint_name, ca_name: the settings that a person turns
     ca           CA bundle: path of a file or of a folder, or PEM text; None: what the system trusts
-    timeout_s    each phase of one attempt, in seconds: connecting, and waiting for the next bytes
-    attempts     of one call, the first one included; wait_*_s: back-off before the second attempt, its longest
-                 and its random part. Times double from one attempt to the next.
+    *_timeout_s  of one attempt: connecting, and waiting for the next bytes
+    attempts     of one call, the first one included
+    wait_*_s     back-off before the second attempt, its longest and its random part; it doubles each time
     max_answer   bytes of an answer after decoding: a wrong address may well stream for ever
     """
 

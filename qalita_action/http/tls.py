@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ def _trusting(options: Options) -> ssl.SSLContext:
         raise SettingsError(
             "ca-unreadable",
             f"The CA bundle cannot be used: {_why(e)}.",
-            expected="a PEM file, a folder of PEM files, or PEM text that begins with -----BEGIN CERTIFICATE-----",
+            expected="a PEM file, a folder of PEM files, or PEM text (-----BEGIN CERTIFICATE-----)",
             looked=[shown],
             todo=[f"point {options.ca_name} at your organisation's CA bundle"],
         ) from None
@@ -63,8 +64,8 @@ def _folder(path: Path) -> ssl.SSLContext:
 def _system() -> ssl.SSLContext:
     """The system's trust store; the list that comes with httpx where a slim image has none."""
     paths = ssl.get_default_verify_paths()
-    has_folder = paths.capath is not None and any(Path(paths.capath).iterdir())
-    if paths.cafile is not None or has_folder:
+    folder = Path(paths.capath or os.devnull)  # None where it is not there, whatever typeshed says
+    if paths.cafile or (folder.is_dir() and any(folder.iterdir())):
         return ssl.create_default_context()
     import httpx
 

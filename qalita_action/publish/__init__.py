@@ -1,0 +1,12 @@
+"""Documents to a platform, once: connect (configuration only), spool (on disk first), send (a receipt for
+each, whatever happens). Must not build documents, judge them, or print.
+"""
+
+from __future__ import annotations
+
+from qalita_action.publish import folder, spool
+from qalita_action.publish.checking import check
+from qalita_action.publish.connect import Connection, connect
+from qalita_action.publish.sending import planned, send
+
+__all__ = ["Connection", "check", "connect", "folder", "planned", "send", "spool"]

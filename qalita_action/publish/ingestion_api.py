@@ -1,0 +1,185 @@
+"""One document to the ingestion API: open, batches by kind, complete. Idempotent from end to end, so that a
+repeat resumes what an earlier attempt began. Must not decide whether to publish.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from qalita_action.errors import DeliveryError
+from qalita_action.model import Ingest, PlannedRequest, Receipt, Rejected
+from qalita_action.publish.answers import parse
+from qalita_action.publish.batches import (
+    KINDS,
+    Batch,
+    Plan,
+    batch_path,
+    completion,
+    cut,
+    idempotency_key,
+    opening,
+    run_path,
+)
+from qalita_action.publish.spool import Entry
+from qalita_action.wire import BatchAnswer, Capabilities, Completed, Opened, Problem, Rejection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from qalita_action.http import Answer, Body, Budget, Client
+    from qalita_action.publish.spool import Journal
+
+CONCURRENCY = 4
+COMPLETE = "complete"
+
+
+class Sender(msgspec.Struct, frozen=True):
+    """What every call of one document needs."""
+
+    client: Client
+    budget: Budget
+    journal: Journal
+    run_key: str
+
+    def write(
+        self, method: str, path: str, call: str, n: int, body: Body, passes: Iterable[int] = ()
+    ) -> Answer:
+        """One write under its idempotency key, journalled once the platform has it."""
+        key = idempotency_key(self.run_key, call, n, body)
+        answer = self.client.request(
+            method,
+            path,
+            budget=self.budget,
+            body=body,
+            headers={"Idempotency-Key": key},
+            passes=frozenset(passes),
+        )
+        if answer.status < 300:
+            self.journal.add(Entry(call=f"{call}/{n}", digest=body.digest(), status=answer.status))
+        return answer
+
+
+def send(
+    client: Client, ingest: Ingest, capabilities: Capabilities, journal: Journal, budget: Budget
+) -> Receipt:
+    """The receipt of one document, whose counts are what the platform acknowledged.
+
+    Raises SettingsError, DeliveryError (run-differs: a complete run with this key holds something else).
+    """
+    key = ingest.run.key
+    sender = Sender(client, budget, journal, key)
+    plan = cut(ingest, capabilities)
+    opened = _opened(sender, ingest, plan)
+    receipt = Receipt(
+        run_key=key, api="ingestion", status="recorded", source=ingest.source.name, url=opened.url
+    )
+    if opened.state == COMPLETE:
+        return msgspec.structs.replace(receipt, status="already-recorded")
+    counts: dict[str, int] = {}
+    rejected = list(plan.rejected)
+    for kind in KINDS:
+        answers = _send_batches(sender, plan.batches[kind])
+        counts[kind] = sum(answer.accepted for answer in answers)
+        rejected += [_rejected(row, kind) for answer in answers for row in answer.rejected]
+    completed = _completed(sender, plan)
+    rejected += [_rejected(row, "run") for row in completed.rejected]
+    notes = ("an earlier attempt with another content was dropped",) if opened.restarted else ()
+    return msgspec.structs.replace(
+        receipt,
+        counts=counts,
+        rejected=tuple(rejected),
+        url=completed.url or opened.url,
+        job=None if completed.job is None else str(completed.job),
+        notes=notes,
+    )
+
+
+def _opened(sender: Sender, ingest: Ingest, plan: Plan) -> Opened:
+    answer = sender.write("PUT", run_path(sender.run_key), "run", 0, opening(ingest, plan), passes={409})
+    if answer.status == 409:
+        raise _refused(sender, answer)
+    return parse(sender.client, answer, Opened)
+
+
+def _send_batches(sender: Sender, batches: Sequence[Batch]) -> list[BatchAnswer]:
+    """The answers in the order of the batches. The first failure stops what has not begun."""
+    if len(batches) <= 1:
+        return [_send_batch(sender, batch) for batch in batches]
+    pool = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="qalita-batch")
+    try:
+        return list(pool.map(lambda batch: _send_batch(sender, batch), batches))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _send_batch(sender: Sender, batch: Batch) -> BatchAnswer:
+    path = batch_path(sender.run_key, batch)
+    answer = sender.write("PUT", path, batch.kind, batch.n, batch.body(), passes={409})
+    if answer.status == 409:
+        raise _refused(sender, answer)
+    return parse(sender.client, answer, BatchAnswer)
+
+
+def _completed(sender: Sender, plan: Plan) -> Completed:
+    """Complete the run; batches that the platform misses are sent again, once."""
+    path = f"{run_path(sender.run_key)}/{COMPLETE}"
+    for attempt in (1, 2):
+        answer = sender.write("POST", path, COMPLETE, 0, completion(), passes={409})
+        if answer.status != 409:
+            return parse(sender.client, answer, Completed)
+        missing = parse(sender.client, answer, Problem).missing
+        again = [b for kind in KINDS for b in plan.batches[kind] if b.n in missing.get(kind, ())]
+        if attempt == 2 or not again:
+            raise _refused(sender, answer)
+        _send_batches(sender, again)
+    raise AssertionError("two attempts end with an answer or an error")
+
+
+def _refused(sender: Sender, answer: Answer) -> DeliveryError:
+    """A 409 that waiting does not change."""
+    problem = parse(sender.client, answer, Problem)
+    if problem.code in ("run-differs", "run-complete"):
+        return DeliveryError(
+            "run-differs",
+            f"The platform holds a complete run {sender.run_key} with another content.",
+            expected="the same artifacts for the same run: a recorded run does not change",
+            looked=[answer.where],
+            todo=["give this run a name of its own with --run-id, if it is another run of dbt"],
+        )
+    return DeliveryError(
+        "batches-missing" if problem.code == "batches-missing" else "request-refused",
+        f"The platform refused a write (409): {problem.code or 'no code'}.",
+        expected="every batch to be there once it was acknowledged",
+        looked=[answer.where],
+        todo=["run the same job again: what is there already is not sent twice"],
+    )
+
+
+def _rejected(row: Rejection, kind: str) -> Rejected:
+    return Rejected(kind=row.kind or kind, key=row.key, code=row.code, detail=row.detail)
+
+
+def planned(ingest: Ingest, capabilities: Capabilities) -> tuple[PlannedRequest, ...]:
+    """Each request in order, with its size before compression."""
+    key = ingest.run.key
+    plan = cut(ingest, capabilities)
+    first = opening(ingest, plan)
+    found = [PlannedRequest(method="PUT", path=run_path(key), size=len(first.data), note="opens the run")]
+    for kind in KINDS:
+        found += [
+            PlannedRequest(
+                method="PUT",
+                path=batch_path(key, batch),
+                size=len(batch.body().data),
+                note=f"{len(batch.rows)} {kind}",
+            )
+            for batch in plan.batches[kind]
+        ]
+    last = completion()
+    done = PlannedRequest(
+        method="POST", path=f"{run_path(key)}/{COMPLETE}", size=len(last.data), note="makes it visible"
+    )
+    return (*found, done)

@@ -1,0 +1,269 @@
+"""One document to the results API: source, pack, job, uploads, page, and the job closed on every path. Must
+not decide whether to publish, and must not guess beyond what the platform's own clients do.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from qalita_action.errors import IngestError, SettingsError
+from qalita_action.http import Budget, Client, LostAnswer, json_body
+from qalita_action.model import Ingest, PlannedRequest, Receipt, Target, to_json
+from qalita_action.publish import job as jobs
+from qalita_action.publish.answers import identity, row
+from qalita_action.publish.job import Place, listed
+from qalita_action.publish.results_files import Files, files, scores_sent
+from qalita_action.publish.uploads import Uploader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qalita_action.publish.spool import Journal
+
+VERSION = "/api/v1/version"
+INFO = "/api/v1/info"
+SOURCES = "/api/v2/sources"
+PUBLISH_SOURCE = "/api/v1/sources/publish"
+PACKS = "/api/v2/packs"
+SEMVER = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(?:\+.*)?")
+Json = dict[str, Any]
+
+
+def send(
+    client: Client,
+    target: Target,
+    ingest: Ingest,
+    page: bytes,
+    journal: Journal,
+    budget: Budget,
+    now: Callable[[], datetime],
+) -> Receipt:
+    """The receipt of one document, whose counts are what the platform acknowledged.
+
+    Raises SettingsError (pack-missing, source-missing, ...), DeliveryError. Whatever is raised, a
+    KeyboardInterrupt included, the job that was opened is closed first.
+    """
+    started = now()
+    offset = clock_of(client, budget, started) - started
+
+    def server_time() -> datetime:
+        return now() + offset
+
+    source_id = find_or_make_source(client, target, ingest, budget)
+    pack_id, pack_version_id = find_pack(client, target.pack, budget)
+    place = Place(source_id=source_id, pack_id=pack_id, pack_version_id=pack_version_id)
+    receipt = Receipt(run_key=ingest.run.key, api="results", status="recorded", source=ingest.source.name)
+    found = jobs.history(client, place, ingest, budget)
+    known = jobs.known(found)
+    if known is not None and known.is_done:
+        url = link(client, source_id, budget)
+        return msgspec.structs.replace(receipt, status="already-recorded", job=known.id, url=url)
+    job = jobs.open_job(client, place, ingest, found, server_time(), budget)
+    uploader = Uploader(client, place, job, journal, budget)
+    try:
+        _upload(uploader, target, ingest, page, is_late=found.is_late)
+        jobs.close_job(client, job, server_time(), budget)
+    except BaseException as e:
+        # Also on Ctrl-C and on SystemExit from a signal: an open job blocks the platform's routines.
+        note = jobs.close_failed(client, job, server_time(), e)
+        if note and isinstance(e, IngestError):
+            e.todo = (*e.todo, note)
+        raise
+    return msgspec.structs.replace(
+        receipt,
+        counts=uploader.counts,
+        job=job.id,
+        url=link(client, source_id, budget),
+        notes=tuple(dict.fromkeys(uploader.notes)),
+    )
+
+
+def _upload(uploader: Uploader, target: Target, ingest: Ingest, page: bytes, *, is_late: bool) -> None:
+    if is_late:
+        uploader.notes.append("recorded late, numbers withheld: a newer run of this source is recorded")
+    else:
+        reason = scores_sent(ingest).reason
+        if reason:
+            uploader.notes.append(reason)
+        found = files(ingest, detail=target.metrics_detail)
+        uploader.schemas(found.schemas)
+        uploader.metrics(found.metrics)
+        uploader.recommendations(found.recommendations)
+        uploader.figures(found.figures)
+    if page:
+        uploader.page(page_name(ingest), page)
+
+
+def page_name(ingest: Ingest) -> str:
+    return f"dbt-{ingest.run.key}.html"
+
+
+def clock_of(client: Client, budget: Budget, here: datetime) -> datetime:
+    """The server's clock, which dates everything that arrives; ours where it does not tell."""
+    return client.request("GET", VERSION, budget=budget, passes={404}).date() or here
+
+
+def link(client: Client, source_id: str, budget: Budget) -> str | None:
+    """Where people see it; None where the platform does not tell. Costs a run nothing."""
+    try:
+        found = row(client, client.request("GET", INFO, budget=budget, passes={403, 404, 405}))
+    except IngestError:
+        return None
+    base = (found or {}).get("public_platform_url")
+    if not isinstance(base, str) or not base.startswith(("https://", "http://")):
+        return None
+    return f"{base.rstrip('/')}/home/data-engineering/sources/{source_id}"
+
+
+# ---------------------------------------------------------------- source
+
+
+def find_or_make_source(client: Client, target: Target, ingest: Ingest, budget: Budget) -> str:
+    """The id of the source; made where no source has this name and type."""
+    found = find_source(client, target, ingest.source.name, ingest.source.type, budget)
+    if found is not None:
+        return found
+    source = ingest.source
+    body = json_body(
+        {
+            "name": source.name,
+            "type": source.type,
+            "description": source.description or f"dbt project {source.project}, {source.environment}",
+            "reference": False,
+            "sensitive": False,
+            "visibility": source.visibility,
+        }
+    )
+    for attempt in client.attempts(LostAnswer, budget, f"POST {PUBLISH_SOURCE}"):
+        with attempt:
+            if attempt.num > 1:
+                made = find_source(client, target, source.name, source.type, budget)
+                if made is not None:
+                    return made
+            answer = client.request("POST", PUBLISH_SOURCE, body=body, budget=budget, is_repeatable=False)
+            return identity(client, answer)
+    raise AssertionError("a retry context ends with an answer or an error")
+
+
+def find_source(client: Client, target: Target, name: str, type_: str, budget: Budget) -> str | None:
+    """The source that was named by id, or the oldest of this name and type, or None.
+
+    Raises SettingsError source-missing where the id is not there for this token.
+    """
+    if target.source_id:
+        path = f"{SOURCES}/{target.source_id}"
+        answer = client.request("GET", path, budget=budget, passes={404, 422})
+        if answer.status == 422 or row(client, answer) is None:
+            raise SettingsError(
+                "source-missing",
+                f"There is no source {target.source_id}, or not for this token.",
+                expected="the id of a source that the token's user may see",
+                looked=[f"{answer.where}: {answer.status}"],
+                todo=["leave --source-id out: the source is found or made by its name"],
+            )
+        return target.source_id
+    found = [
+        str(source["id"])
+        for page in listed(client, SOURCES, (), budget)
+        for source in page
+        if source.get("name") == name and source.get("type") == type_ and source.get("id") is not None
+    ]
+    return min(
+        found, key=lambda id_: (not id_.isdigit(), int(id_) if id_.isdigit() else 0, id_), default=None
+    )
+
+
+# ---------------------------------------------------------------- pack
+
+
+def find_pack(client: Client, name: str, budget: Budget) -> tuple[str, str]:
+    """Ids of the pack and of its newest version. Platforms write blanks where a pack's name has underscores.
+
+    Raises SettingsError pack-missing.
+    """
+    wanted = _pack_name(name)
+    seen = [
+        str(pack["id"])
+        for page in listed(client, PACKS, (), budget)
+        for pack in page
+        if _pack_name(str(pack.get("name"))) == wanted and pack.get("id") is not None
+    ]
+    for pack_id in seen:
+        pack = row(client, client.request("GET", f"{PACKS}/{pack_id}", budget=budget, passes={404}))
+        version = _newest((pack or {}).get("versions"))
+        if version is not None:
+            return pack_id, version
+    what = f"The pack {name} has no version" if seen else f"The pack {name} is not on this platform"
+    raise SettingsError(
+        "pack-missing",
+        f"{what}, and results can only be stored under a pack.",
+        expected=f"the pack {name}, published once, and visible to the token's user",
+        looked=[f"GET {client.options.base_url}{PACKS}"],
+        todo=[
+            f"an admin runs once, in this project's repository: qalita pack push -n {name}",
+            "or name a pack that is there with --pack",
+        ],
+    )
+
+
+def _pack_name(name: str) -> str:
+    return re.sub(r"\s+", "_", name.strip()).casefold()
+
+
+def _newest(versions: Any) -> str | None:
+    """The id of the highest semantic version; a pre-release only where there is nothing else."""
+    best: tuple[tuple[int, ...], str] | None = None
+    for version in versions if isinstance(versions, list) else ():
+        if not isinstance(version, dict) or version.get("id") is None:
+            continue
+        found = SEMVER.fullmatch(str(version.get("sem_ver_id")).strip())
+        numbers = tuple(int(n) for n in found.groups()[:3]) if found else (-1, -1, -1)
+        order = (0 if found is None or found.group(4) else 1, *numbers)
+        if best is None or order > best[0]:
+            best = (order, str(version["id"]))
+    return best[1] if best else None
+
+
+# ---------------------------------------------------------------- plan
+
+
+def planned(target: Target, ingest: Ingest, page: bytes) -> tuple[PlannedRequest, ...]:
+    """Each write in order. Ids that only the platform knows stand in braces; reads are left out."""
+    found = files(ingest, detail=target.metrics_detail)
+    ids = "?source_id={source}&pack_id={pack}&pack_version_id={version}"
+    create = json_body({"name": jobs.name(ingest), "status": "running"})
+    requests = [
+        PlannedRequest(
+            method="POST",
+            path=PUBLISH_SOURCE,
+            size=len(to_json(ingest.source)),
+            note=f"only where no source is named {ingest.source.name}",
+        ),
+        PlannedRequest(method="POST", path=jobs.CREATE, size=len(create.data), note=jobs.name(ingest)),
+        *(
+            PlannedRequest(
+                method="POST", path=f"/api/v1/{kind}/upload{ids}", size=size, note=f"{count} {kind}"
+            )
+            for kind, size, count in _sizes(found)
+            if count
+        ),
+    ]
+    if page:
+        path = "/api/v1/jobs/{job}/outputs"
+        requests.append(PlannedRequest(method="POST", path=path, size=len(page), note=page_name(ingest)))
+    close = json_body({"status": "succeeded"})
+    requests.append(PlannedRequest(method="PUT", path=f"{jobs.JOBS}/{{job}}", size=len(close.data)))
+    return tuple(requests)
+
+
+def _sizes(found: Files) -> list[tuple[str, int, int]]:
+    return [
+        ("schemas", len(to_json(found.schemas)), len(found.schemas)),
+        ("metrics", len(to_json(found.metrics)), len(found.metrics)),
+        ("recommendations", len(to_json(found.recommendations)), len(found.recommendations)),
+        ("figures", len(to_json(found.figures)), len(found.figures["figures"])),
+    ]

@@ -1,0 +1,84 @@
+"""What the ingestion API answers, and what a spool file holds around a document. Unknown members are ignored,
+so that a newer platform meets an older client. Document rows are not here: they are the model's structs.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SPOOL_VERSION: Literal[1] = 1
+
+
+class Envelope(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+# ---------------------------------------------------------------- answers of the ingestion API
+
+
+class Capabilities(Envelope):
+    """GET /api/v2/ingest. max_batch: rows of a batch; max_body_bytes: of a decoded body."""
+
+    version: str
+    max_batch: int = Field(default=1000, ge=1)
+    max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
+    features: tuple[str, ...] = ()
+
+
+class Rejection(Envelope):
+    key: str
+    code: str
+    detail: str = ""
+    kind: str | None = None
+
+
+class Opened(Envelope):
+    """PUT /runs/{key}. restarted: batches staged for another content were dropped."""
+
+    state: str = "open"
+    restarted: bool = False
+    url: str | None = None
+
+
+class BatchAnswer(Envelope):
+    accepted: int = Field(ge=0)
+    rejected: tuple[Rejection, ...] = ()
+
+
+class Completed(Envelope):
+    job: str | int | None = None
+    url: str | None = None
+    rejected: tuple[Rejection, ...] = ()
+
+
+class RunState(Envelope):
+    """GET /runs/{key}."""
+
+    state: str
+    url: str | None = None
+
+
+class Problem(Envelope):
+    """RFC 9457, with a stable `code`. missing: numbers of batches by kind, with `batches-missing`."""
+
+    code: str = ""
+    title: str = ""
+    detail: str = ""
+    missing: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+
+
+# ---------------------------------------------------------------- the spool
+
+
+class SpoolEnvelope(Envelope):
+    """One spool file, gzipped JSON. document: the canonical JSON text; page: the HTML page in base64;
+    sha256: hex digest of the document's bytes, a zero byte, and the page's bytes."""
+
+    spool: Literal[1]
+    tool: str
+    run_key: str
+    sha256: str
+    document: str
+    page: str
