@@ -66,11 +66,19 @@ def expected_refusal(folder: Path) -> bool:
 def expected_counts(folder: Path) -> dict[str, Counter]:
     """kind -> Counter of statuses over all enabled checks of the manifest, by the contract's table."""
     manifest, results, sources = read_set(folder)
-    rows = {}
+    rows, empty = {}, set()
     for file in results:
-        if counts_as_evidence(file):
+        if (file.get("args") or {}).get("empty"):
+            empty |= {r["unique_id"] for r in file["results"]}
+        elif counts_as_evidence(file):
             for row in file["results"]:
-                rows[row["unique_id"]] = row
+                node = manifest["nodes"].get(row["unique_id"], {})
+                if set(node.get("depends_on", {}).get("nodes", [])) & empty:
+                    empty.add(row["unique_id"])
+                    rows.pop(row["unique_id"], None)
+                else:
+                    empty.discard(row["unique_id"])
+                    rows[row["unique_id"]] = row
     counts = {"data_test": Counter(), "unit_test": Counter(), "freshness": Counter()}
     for key, node in manifest["nodes"].items():
         if node["resource_type"] == "test" and node.get("config", {}).get("enabled", True) is not False:

@@ -192,11 +192,32 @@ def test_the_secrets_of_the_secrets_run_are_nowhere():
 
 
 def test_a_green_of_dbt_build_empty_is_no_green():
-    empties = [s for s in SETS if any((r.get("args") or {}).get("empty") for r in read_set(s)[1])]
-    assert empties
+    empties = [s for s in REFUSED if any((r.get("args") or {}).get("empty") for r in read_set(s)[1])]
+    assert {last_exit_code(s) for s in empties} == {0, 1}, "one of them is green to dbt"
     for folder in empties:
         with pytest.raises(ArtifactError, match="--empty"):
             ingest_of(folder)
+
+
+def test_tests_of_tables_that_were_built_empty_saw_no_data():
+    """dbt run --empty, then dbt test: the second file shows no sign of it, the first one does."""
+    folders = [s for s in TAKEN if s.name == "test_empty_tables"]
+    assert folders
+    for folder in folders:
+        ingest = ingest_of(folder)
+        built_empty = {
+            r["unique_id"] for f in read_set(folder)[1] if f["args"].get("empty") for r in f["results"]
+        }
+        empty = [r.check for r in ingest.results if r.reason == "empty"]
+        assert len(empty) > 5
+        passed = {
+            c.dataset for c, r in zip(ingest.checks, ingest.results, strict=True) if r.status == "passed"
+        }
+        assert not passed & built_empty
+        rows = {
+            r["unique_id"]: r for f in read_set(folder)[1] if not f["args"].get("empty") for r in f["results"]
+        }
+        assert any(rows[key]["status"] == "pass" for key in empty), "they pass in dbt's eyes"
 
 
 def test_rows_of_another_project_are_refused(tmp_path):

@@ -1,19 +1,19 @@
 """Files of one run to Evidence: decoded, vetted, merged per node. Pure but for reading the files.
 
 Merged per node: files of commands that run no tests and files of --empty runs are excluded whole; among the
-rest the newest row wins, `skipped` included, so that an older pass never outlives a broken rebuild.
+rest the newest row wins, `skipped` included, so that an older pass never outlives a broken rebuild. A test
+of what was last built with --empty, or from it, saw no data, whatever its own file says.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from qalita_action.dbt import vet
+from qalita_action.dbt import facts, vet
 from qalita_action.dbt.decode import decode, decode_bytes, read_bytes
 from qalita_action.dbt.shapes import (
     Catalog,
@@ -31,14 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qalita_action.dbt.locate import Found
-
-Selection = Literal["all", "some", "unknown"]
-
-# Names that people give to `DBT_ENV_CUSTOM_ENV_<NAME>` for the commit, and dbt Cloud's own.
-SHA_NAMES = ("DBT_CLOUD_GIT_SHA", "GIT_SHA", "GIT_COMMIT", "COMMIT_SHA", "GITHUB_SHA", "CI_COMMIT_SHA")
-_SHA = re.compile(r"[0-9a-f]{7,64}")
-_SELECTING = ("select", "models", "exclude", "selector", "selector_name")
-_SELECTING_KINDS = ("resource_types", "resource_type", "exclude_resource_types")
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +52,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     catalog: dict[str, CatalogTable]
     verdict: Literal["executed", "nothing_selected"]
     runs_tests: bool
-    selection: Selection
+    selection: facts.Selection
     partial: str | None
     run_ids: tuple[str, ...]
     invocation_ids: tuple[str, ...]
@@ -81,7 +73,6 @@ def read(found: Found, vetting: vet.Vetting) -> Evidence:
     """Errors: every code of `decode` and `vet`, all bad files of the run at once."""
     notes: list[str] = []
     errors: list[IngestError] = []
-
     manifest: Manifest | None = None
     files: list[vet.File] = []
     sources: tuple[Sources, str] | None = None
@@ -99,18 +90,21 @@ def read(found: Found, vetting: vet.Vetting) -> Evidence:
             sources = _sources(found.sources, notes)
         except IngestError as e:
             errors.append(e)
-    catalog = None
-    if found.catalog:
-        try:
-            catalog, odd = decode(found.catalog, Catalog)
-            notes += odd
-        except IngestError as e:
-            errors.append(e)
     raise_all(errors)
     assert manifest is not None
     evidence = _evidence(found, vetting, manifest, files, sources, notes)
-    tables = {**catalog.nodes, **catalog.sources} if catalog else {}
-    return msgspec.structs.replace(evidence, catalog=tables)
+    return _with_catalog(evidence, found.catalog) if found.catalog else evidence
+
+
+def _with_catalog(evidence: Evidence, path: Path) -> Evidence:
+    """Column types are not worth a run: a catalog that cannot be read is left out, and said."""
+    try:
+        catalog, odd = decode(path, Catalog)
+    except IngestError as e:
+        note = ("catalog-left-out", f"{e.what}: columns have no types")
+        return msgspec.structs.replace(evidence, notes=(*evidence.notes, note))
+    notes = (*evidence.notes, *(("odd-value", text) for text in odd[:5]))
+    return msgspec.structs.replace(evidence, catalog={**catalog.nodes, **catalog.sources}, notes=notes)
 
 
 def _manifest(path: Path, notes: list[str]) -> Manifest:
@@ -153,10 +147,7 @@ def _evidence(
         notes.append(("odd-value", f"and {len(odd) - 20} more odd values"))
     _same_project(found, manifest)
     files, sources = _drop_stale(found, vetting, files, sources, notes)
-    used = sorted(
-        (f for f in files if f.verdict in ("executed", "nothing_selected")),
-        key=lambda f: (f.generated_at or datetime.min.replace(tzinfo=timezone.utc), f.path.name),
-    )
+    used = sorted((f for f in files if f.verdict in ("executed", "nothing_selected")), key=_age)
     if files and not used:
         worst = next(v for v in vet.REFUSALS if any(f.verdict == v for f in files))
         raise vet.refuse(worst, files)
@@ -167,7 +158,7 @@ def _evidence(
         verdict = "nothing_selected"
         notes.append(("nothing-selected", "dbt's selection matched nothing: no check was executed"))
 
-    rows, discarded = _merge(files, used, notes)
+    rows, discarded = _merge(manifest, files, used, notes)
     freshness = {r.unique_id: r for r in sources[0].results} if sources else None
     vet.check_known(
         manifest, {*rows, *(freshness or ())}, ", ".join(str(f.path) for f in used) or str(found.sources)
@@ -181,22 +172,22 @@ def _evidence(
     moments = [m for f in used if (m := f.generated_at)]
     if sources and (m := vet.moment(sources[0].metadata.generated_at if sources[0].metadata else None)):
         moments.append(m)
-    elapsed = [e for f in used if (e := _number(f.results.elapsed_time)) is not None]
-    if sources and (e := _number(sources[0].elapsed_time)) is not None:
+    elapsed = [e for f in used if (e := facts.number(f.results.elapsed_time)) is not None]
+    if sources and (e := facts.number(sources[0].elapsed_time)) is not None:
         elapsed.append(e)
     meta = manifest.metadata or Metadata()
     return Evidence(
         directory=str(found.directory),
         manifest=manifest,
-        project_name=_project_name(manifest, found.project_name),
+        project_name=facts.project_name(manifest, found.project_name),
         rows=rows,
         discarded=discarded,
         freshness=freshness,
         catalog={},
         verdict=verdict,
         runs_tests=any((f.args.which or f.args.command) in vet.RUNS_TESTS for f in used if f.args),
-        selection=_selection(manifest, used),
-        partial=_partial(used),
+        selection=facts.selection(manifest, used),
+        partial=facts.partial(used),
         run_ids=tuple(sorted(run_ids | ({sources[1]} if sources else set()))),
         invocation_ids=tuple(sorted(ids)),
         commands=tuple(dict.fromkeys(commands)),
@@ -204,7 +195,7 @@ def _evidence(
         adapter_type=meta.adapter_type,
         dbt_target=next((f.args.target for f in reversed(used) if f.args and f.args.target), None),
         dbt_exit_code=vetting.dbt_exit_code,
-        stamped_sha=_stamped_sha(metas),
+        stamped_sha=facts.stamped_sha(metas),
         in_this_pipeline=not found.named and _in_this_pipeline(vetting, moments),
         started_at=min(moments) - timedelta(seconds=elapsed[0]) if moments and elapsed else None,
         completed_at=max(moments, default=None),
@@ -258,7 +249,7 @@ def _drop_stale(
 
 
 def _merge(
-    files: list[vet.File], used: list[vet.File], notes: list[tuple[str, str]]
+    manifest: Manifest, files: list[vet.File], used: list[vet.File], notes: list[tuple[str, str]]
 ) -> tuple[dict[str, Row], dict[str, str]]:
     discarded: dict[str, str] = {}
     for f in files:
@@ -269,17 +260,34 @@ def _merge(
         discarded.update((r.unique_id, reason) for r in f.results.results if _is_test(r))
     rows: dict[str, Row] = {}
     lost = 0
-    for f in used:
+    without_data: set[str] = set()
+    for f in sorted((f for f in files if f in used or f.verdict == "empty"), key=_age):
         for row in f.results.results:
-            if not row.unique_id:
+            key = row.unique_id
+            node = manifest.nodes.get(key)
+            reads_nothing = node is not None and not without_data.isdisjoint(node.parents)
+            if f.verdict == "empty" or reads_nothing:
+                without_data.add(key)
+            else:
+                without_data.discard(key)
+            if f.verdict == "empty":
+                continue
+            if not key:
                 lost += 1
             elif _is_test(row) and (row.status or "").lower() == "success":
-                discarded[row.unique_id] = "compiled"
+                discarded[key] = "compiled"
+            elif _is_test(row) and key.startswith("test.") and reads_nothing:
+                discarded[key] = "empty"
+                rows.pop(key, None)
             else:
-                rows[row.unique_id] = row
+                rows[key] = row
     if lost:
         notes.append(("rows-lost", f"{lost} rows of the results name no node"))
     return rows, {k: v for k, v in discarded.items() if k not in rows}
+
+
+def _age(file: vet.File) -> tuple[datetime, str]:
+    return file.generated_at or datetime.min.replace(tzinfo=timezone.utc), file.path.name
 
 
 def _is_test(row: Row) -> bool:
@@ -306,68 +314,5 @@ def _check_exit_code(
         raise vet.refuse("stale", used, "dbt exited with 0, and these files hold failures")
 
 
-def _selection(manifest: Manifest, used: list[vet.File]) -> Selection:
-    """What dbt was asked to run. 2.x records no selection."""
-    args = [f.args for f in used if f.args]
-    if not args or any(all(getattr(a, k) is msgspec.UNSET for k in _SELECTING) for a in args):
-        return "unknown"
-    by_default = any(isinstance(s, dict) and s.get("default") for s in manifest.selectors.values())
-    some = by_default or all(any(_given(a, k) for k in (*_SELECTING, *_SELECTING_KINDS)) for a in args)
-    return "some" if some else "all"
-
-
-def _given(args: Any, name: str) -> bool:
-    value = getattr(args, name)
-    return value is not msgspec.UNSET and bool(value)
-
-
-def _partial(used: list[vet.File]) -> str | None:
-    """Why the run did not finish what it selected, where a file says so."""
-    executed = [f for f in used if f.args]
-    if any(f.command == "retry" for f in executed) and all(f.command == "retry" for f in executed):
-        return "retry without the results of its first run"
-    if any(f.args.sample not in (None, False) for f in executed if f.args):
-        return "sample"
-    for f in used:
-        if any((r.message or "").startswith("Skipping due to fail_fast") for r in f.results.results):
-            return "fail_fast"
-        if any(not r.unique_id for r in f.results.results):
-            return "rows lost"
-    return None
-
-
-def _project_name(manifest: Manifest, configured: str | None) -> str | None:
-    """metadata.project_name (1.6 on); before that the package whose md5 is metadata.project_id."""
-    meta = manifest.metadata or Metadata()
-    if meta.project_name:
-        return meta.project_name
-    if meta.project_id:
-        packages = {n.package_name for n in manifest.nodes.values() if n.package_name}
-        packages |= {n.package_name for n in manifest.sources.values() if n.package_name}
-        for name in sorted(packages | ({configured} if configured else set())):
-            if hashlib.md5(name.encode(), usedforsecurity=False).hexdigest() == meta.project_id:
-                return name
-    return configured
-
-
-def _stamped_sha(metas: list[Metadata | None]) -> str | None:
-    """The commit that the artifacts themselves name. Read from results, never from the manifest, where
-    partial parsing keeps the value of another day.
-    """
-    for meta in reversed(metas):
-        for name in SHA_NAMES:
-            value = str((meta.env or {}).get(name, "") if meta else "").strip().lower()
-            if _SHA.fullmatch(value):
-                return value
-    return None
-
-
 def _in_this_pipeline(vetting: vet.Vetting, moments: list[datetime]) -> bool:
     return vetting.started_at is not None and bool(moments) and min(moments) >= vetting.started_at
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
