@@ -153,6 +153,20 @@ def test_no_check_at_all_is_no_pass():
     assert "no check is defined" in dialects([document], samples.verdict("passed"))[0]
 
 
+def test_a_check_that_vanished_or_was_skipped_for_no_reason_says_so():
+    document = with_status("unknown", reason="vanished")
+    key = document.checks[0].key
+    cause = samples.Cause(
+        key="c", level="high", title="x", body="", dataset=None, checks=(key,), consequences=(), owner=None
+    )
+    text = console(build([msgspec.structs.replace(document, causes=(cause,))], samples.gate(document)))
+    assert "unknown, vanished" in text
+    document = with_status("skipped")
+    cause = msgspec.structs.replace(cause, title="1 node was skipped, and nothing says why")
+    text = console(build([msgspec.structs.replace(document, causes=(cause,))], samples.verdict("failed")))
+    assert "1 node was skipped, and nothing says why" in text
+
+
 def test_a_check_without_a_result_is_unknown():
     document = msgspec.structs.replace(samples.passing(), results=samples.passing().results[1:])
     assert build([document], samples.verdict("passed")).sections[0].rows[0].status == "unknown"

@@ -202,7 +202,7 @@ def _cause_cells(cause: CauseView) -> tuple[str, str, str, str]:
 def _cause_widths(causes: Sequence[CauseView]) -> list[int]:
     """Columns as wide as their content, the subject taking what is left of the line."""
     wanted = [max(map(columns, cells)) for cells in zip(*map(_cause_cells, causes), strict=True)]
-    rest = [min(width, limit) for width, limit in zip(wanted[1:], (16, 24, 24), strict=True)]
+    rest = [min(width, limit) for width, limit in zip(wanted[1:], (20, 24, 24), strict=True)]
     room = WIDTH - 4 - sum(width + 2 for width in rest if width)
     return [min(wanted[0], room), *rest]
 

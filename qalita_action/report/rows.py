@@ -135,7 +135,8 @@ class Lookup:
         checks = [self.row(self.checks[key]) for key in cause.checks[:CHECKS_A_CAUSE] if key in self.checks]
         dataset = self.datasets.get(cause.dataset)
         own = self.dataset_row(dataset) if dataset else None
-        sole = checks[0] if len(cause.checks) == 1 and checks else None
+        # a skipped check is never a cause by itself: then the title says what is wrong
+        sole = checks[0] if len(cause.checks) == 1 and checks and checks[0].status != "skipped" else None
         origin = checks[0] if checks else own
         return CauseView(
             level=cause.level,
@@ -164,7 +165,7 @@ class Lookup:
 def _fact(sole: Row | None, broken: DatasetRow | None) -> str:
     if sole:
         lead = "" if sole.status == "failed" and sole.amount else words.STATUS_WORD[sole.status]
-        return words.listed([lead, sole.amount])
+        return words.listed([lead, sole.amount, sole.reason if sole.status == "unknown" else ""])
     return f"{broken.kind} {broken.run or 'failed'}" if broken else ""
 
 

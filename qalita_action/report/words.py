@@ -132,13 +132,12 @@ def nothing_tested_headline(row: LedgerRow) -> str:
 
 
 def failed_headline(row: LedgerRow, broken: int, reason: str) -> str:
-    of = f" of {plural(row.expected, 'check')}"
-    parts = [
-        f"{row.failed:,}{of} failed" if row.failed else "",
-        f"{row.errored:,}{'' if row.failed else of} errored" if row.errored else "",
-        f"{without_answer(row):,} without an answer" if without_answer(row) else "",
-        f"{plural(broken, 'dataset')} did not build" if broken else "",
-    ]
+    counts = {"failed": row.failed, "errored": row.errored, "without an answer": without_answer(row)}
+    parts = [f"{count:,} {word}" for word, count in counts.items() if count]
+    if parts:  # the first count says of how many
+        parts[0] = parts[0].replace(" ", f" of {plural(row.expected, 'check')} ", 1)
+    if broken:
+        parts.append(f"{plural(broken, 'dataset')} did not build")
     return listed(parts) or (f"refused: {reason}" if reason else "refused by the quality gate")
 
 
