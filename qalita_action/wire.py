@@ -53,11 +53,17 @@ class Completed(Envelope):
     rejected: tuple[Rejection, ...] = ()
 
 
+class RunJob(Envelope):
+    id: str | int | None = None
+
+
 class RunState(Envelope):
     """GET /runs/{key}."""
 
     state: str
+    content_digest: str | None = None
     url: str | None = None
+    job: RunJob | None = None
 
 
 class Problem(Envelope):

@@ -24,7 +24,7 @@ from qalita_action.publish.batches import (
     run_path,
 )
 from qalita_action.publish.spool import Entry
-from qalita_action.wire import BatchAnswer, Capabilities, Completed, Opened, Problem, Rejection
+from qalita_action.wire import BatchAnswer, Capabilities, Completed, Opened, Problem, Rejection, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -70,14 +70,15 @@ def send(
     Raises SettingsError, DeliveryError (run-differs: a complete run with this key holds something else).
     """
     key = ingest.run.key
+    receipt = Receipt(run_key=key, api="ingestion", status="recorded", source=ingest.source.name)
+    known = _known(client, ingest, budget)
+    if known is not None:
+        return _already(receipt, known.url, known.job.id if known.job else None)
     sender = Sender(client, budget, journal, key)
     plan = cut(ingest, capabilities)
     opened = _opened(sender, ingest, plan)
-    receipt = Receipt(
-        run_key=key, api="ingestion", status="recorded", source=ingest.source.name, url=opened.url
-    )
     if opened.state == COMPLETE:
-        return msgspec.structs.replace(receipt, status="already-recorded")
+        return _already(receipt, opened.url, None)
     counts: dict[str, int] = {}
     rejected = list(plan.rejected)
     for kind in KINDS:
@@ -94,6 +95,23 @@ def send(
         url=completed.url or opened.url,
         job=None if completed.job is None else str(completed.job),
         notes=notes,
+    )
+
+
+def _known(client: Client, ingest: Ingest, budget: Budget) -> RunState | None:
+    """The run, where it is complete with this very content. Asked before opening it: an idempotent platform
+    gives the opening's first answer again, which says `open` for ever."""
+    answer = client.request("GET", run_path(ingest.run.key), budget=budget, passes={404})
+    if answer.status == 404:
+        return None
+    found = parse(client, answer, RunState)
+    same = found.content_digest in (None, ingest.run.content_digest)
+    return found if found.state == COMPLETE and same else None
+
+
+def _already(receipt: Receipt, url: str | None, job: str | int | None) -> Receipt:
+    return msgspec.structs.replace(
+        receipt, status="already-recorded", url=url, job=None if job is None else str(job)
     )
 
 
