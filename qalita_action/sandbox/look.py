@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -56,6 +57,13 @@ def failures(number: float | None) -> str:
     if number is None:
         return ""
     return f"{int(number):,}" if number == int(number) else f"{number:,.4g}"
+
+
+def place(scope: Any) -> str:
+    """A metric's scope in words; clients may send any JSON."""
+    if isinstance(scope, dict):
+        return " ".join(str(scope[name]) for name in ("perimeter", "value") if name in scope)
+    return "" if scope is None else str(scope)
 
 
 def course(scores: Sequence[float | None]) -> Course:

@@ -37,6 +37,7 @@ templates.filters |= {
     "when": look.when,
     "short": look.short,
     "failures": look.failures,
+    "place": look.place,
 }
 templates.globals |= {"count": look.count}
 
@@ -198,7 +199,7 @@ def show_run(
     )
 
 
-@router.get("/runs/{run_id}/datasets/{key:path}")
+@router.get("/runs/{run_id}/dataset")
 def show_dataset(run_id: int, key: str, request: Request, platform: ThePlatform, page: int = 1) -> Response:
     d, k = tables.datasets.c, tables.checks.c
     page = max(1, page)

@@ -94,6 +94,7 @@ def _server(app: FastAPI) -> uvicorn.Server:
         access_log=False,
         date_header=False,  # the stand-in has a clock of its own
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
     )
