@@ -1,0 +1,183 @@
+"""The pages: every error has its anchor, every link its target, every example its syntax."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from qalita_action.errors import DOCS, ExitCode
+from qalita_action.knobs import KNOBS
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "qalita_action"
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*/*.md")],
+)
+CODE = re.compile(r"[a-z]+(-[a-z0-9]+)*")
+
+
+def trees() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def error_classes(modules: dict[Path, ast.Module]) -> set[str]:
+    """Names of IngestError's subclasses, by reading class statements until nothing new is found."""
+    classes = [n for tree in modules.values() for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
+    names = {"IngestError"}
+    while (
+        more := {c.name for c in classes if {ast.unparse(b).split(".")[-1] for b in c.bases} & names} - names
+    ):
+        names |= more
+    return names
+
+
+def raised_codes() -> set[str]:
+    """First arguments of every error that is made. Where it is no literal, the codes stand in a table of the same
+    module: the first word of each tuple.
+    """
+    modules = trees()
+    names = error_classes(modules)
+    codes: set[str] = set()
+    for path, tree in modules.items():
+        if path.name == "errors.py":
+            continue
+        calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
+        said = [k.value for call in calls for k in call.keywords if k.arg == "error_code"]  # a receipt's own
+        codes |= {value.value for value in said if isinstance(value, ast.Constant) and value.value}
+        for call in (call for call in calls if call.args):
+            if ast.unparse(call.func).split(".")[-1] not in names:
+                continue
+            first = call.args[0]
+            literals = [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
+            if all(isinstance(literal, ast.Constant) for literal in literals):
+                codes |= {literal.value for literal in literals}
+            elif ast.unparse(first) == "error.code":
+                continue  # an error that is made again with more to say: its code stands where it was made
+            else:
+                found = {
+                    t.elts[0].value
+                    for t in ast.walk(tree)
+                    if isinstance(t, ast.Tuple)
+                    and len(t.elts) > 1
+                    and isinstance(t.elts[0], ast.Constant)
+                    and isinstance(t.elts[0].value, str)
+                    and CODE.fullmatch(t.elts[0].value)
+                    and "-" in t.elts[0].value
+                }
+                assert found, f"{path.name}:{call.lineno} makes an error whose code cannot be seen"
+                codes |= found
+    return codes
+
+
+def test_every_code_that_is_raised_has_its_anchor_and_every_anchor_its_code():
+    page = (ROOT / "docs/errors.md").read_text("utf-8")
+    anchors = re.findall(r"^### ([a-z0-9-]+)$", page, re.MULTILINE)
+    assert len(anchors) == len(set(anchors)) == page.count("\n### ")
+    assert set(anchors) == raised_codes()
+
+
+def test_the_codes_were_really_collected():
+    """The collector above must not be the reason why nothing is missing."""
+    codes = raised_codes()
+    assert {"artifacts-not-found", "nothing-executed", "artifacts-stale", "token-expired", "timeout"} <= codes
+    assert all(CODE.fullmatch(code) for code in codes)
+
+
+def test_the_link_in_an_error_leads_to_the_page():
+    assert DOCS.endswith("/blob/main/docs/errors.md")
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/errors.md"])
+def test_the_exit_codes_are_told(name):
+    page = (ROOT / name).read_text("utf-8")
+    told = {
+        int(n) for row in re.findall(r"^\| (\d+(?:, \d+)*) \|", page, re.MULTILINE) for n in row.split(", ")
+    }
+    codes = {int(code) for code in ExitCode}
+    signals = {int(ExitCode.INTERRUPTED), int(ExitCode.TERMINATED)}
+    assert codes - signals <= told <= codes
+
+
+# ---------------------------------------------------------------- links
+
+
+def slug(heading: str) -> str:
+    """GitHub's anchor of a heading."""
+    words = re.sub(r"<[^>]+>", "", heading).lower()
+    return re.sub(r"[^\w\- ]", "", words).strip().replace(" ", "-")
+
+
+def anchors_of(path: Path) -> set[str]:
+    page = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {slug(h) for h in headings} | set(re.findall(r'<a id="([^"]+)">', page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_link_inside_the_repository_leads_somewhere(page):
+    prose = re.sub(r"```.*?```|`[^`]*`", "", page.read_text("utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        name, _, anchor = target.partition("#")
+        path = (page.parent / name).resolve() if name else page
+        assert path.exists(), target
+        assert not anchor or anchor in anchors_of(path), target
+
+
+# ---------------------------------------------------------------- examples
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def test_the_first_workflow_needs_no_account_and_runs_after_a_red_build():
+    workflow = yaml.safe_load(blocks(ROOT / "README.md", "yaml")[0])
+    *_, dbt, ours = workflow["jobs"]["dbt"]["steps"]
+    assert dbt == {"run": "dbt build", "id": "dbt", "continue-on-error": True}
+    assert ours["uses"].startswith("qalita/dbt-ingest@")
+    assert ours["if"] == "${{ !cancelled() }}"
+    assert ours["with"] == {"dbt-outcome": "${{ steps.dbt.outcome }}", "publish": "never"}
+    assert workflow["permissions"] == {"contents": "read"}
+
+
+def test_the_lines_for_an_account_are_inputs():
+    lines = yaml.safe_load(blocks(ROOT / "README.md", "yaml")[1])
+    assert lines.keys() == {"endpoint", "token"}
+    assert all("${{ " in value for value in lines.values())
+
+
+def test_the_gitlab_example_extends_what_the_template_has():
+    example = yaml.safe_load(blocks(ROOT / "README.md", "yaml")[2])
+    template = yaml.safe_load((ROOT / "gitlab-ci-template.yml").read_text("utf-8"))
+    assert example["dbt-build"]["extends"] in template
+    assert example["include"][0]["remote"].endswith("/gitlab-ci-template.yml")
+
+
+def test_the_commands_of_the_readme_use_flags_that_exist():
+    flags = {"--" + name.replace("_", "-") for name in KNOBS}
+    commands = [
+        line[2:]
+        for block in blocks(ROOT / "README.md", "console")
+        for line in block.splitlines()
+        if line[:2] == "$ "
+    ]
+    ours = [shlex.split(c) for c in commands if c.startswith("qalita")]
+    assert ours
+    for words in ours:
+        assert {w for w in words if w.startswith("--")} <= flags
+
+
+def test_the_dependencies_are_each_accounted_for():
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    needed = project[project.index("\ndependencies = [") :].split("]", 1)[0]
+    told = re.findall(
+        r"^\| ([a-z-]+) \|", (ROOT / "docs/adr/0001-dependencies.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert set(told) - {"package"} == set(re.findall(r'"([a-z-]+)[>=]', needed))

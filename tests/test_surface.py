@@ -1,0 +1,201 @@
+"""One setting, one name, everywhere: the command line, the Action, the README, the reference, the schema and the
+GitLab template are held to the settings, by reading each of them as its own users do.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from command import run
+
+from qalita_action.knobs import KNOBS, NOT_FROM_FILE, ONE_RUN, SWITCHES
+from qalita_action.settings import ENV_NAMES, Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = tuple(name.replace("_", "-") for name in KNOBS)
+FLAGS = frozenset(NAMES) - {"path"}  # path is the argument
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def action():
+    return yaml.safe_load(text("action.yml"))
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return json.loads(text("docs/qalita.schema.json"))
+
+
+def test_words_and_types_speak_of_the_same_settings():
+    assert list(KNOBS) == list(Settings.model_fields)
+
+
+def test_every_word_names_a_setting():
+    assert set(KNOBS) >= SWITCHES | NOT_FROM_FILE | ONE_RUN | ENV_NAMES.keys()
+
+
+def test_a_switch_is_what_is_true_or_false():
+    assert {n for n, f in Settings.model_fields.items() if f.annotation is bool} == SWITCHES
+
+
+@pytest.mark.parametrize("name", [n for n, k in KNOBS.items() if "|" in k.shown])
+def test_the_words_of_a_choice_are_those_that_are_accepted(name):
+    shown = KNOBS[name].shown.split("|")
+    for word in shown:
+        assert getattr(Settings(**{name: word}), name) == word
+    with pytest.raises(ValueError, match=name):
+        Settings(**{name: "no-such-word"})
+
+
+@pytest.mark.parametrize("command", ["dbt", "check"])
+def test_the_help_names_every_flag(command, tmp_path):
+    done = run(command, "--help", cwd=tmp_path, env={"COLUMNS": "200"})
+    assert done.returncode == 0, done.stderr
+    flags = set(re.findall(r"^\s+--([a-z-]+)", done.stdout, re.MULTILINE)) - {"help"}
+    missing = {"dry-run", "output"} if command == "check" else set()
+    assert flags == FLAGS - missing
+
+
+# ---------------------------------------------------------------- the Action
+
+
+def test_every_setting_is_an_input_and_no_input_is_anything_else(action):
+    assert tuple(action["inputs"]) == NAMES
+
+
+def test_no_input_takes_a_name_that_the_runner_keeps_for_itself(action):
+    assert not {"args", "entrypoint"} & action["inputs"].keys()
+
+
+def test_an_input_has_a_default_only_where_a_context_knows_it(action):
+    """A default would reach the container as if it had been typed, and qalita.yml would never count."""
+    defaults = {name: entry["default"] for name, entry in action["inputs"].items() if "default" in entry}
+    assert defaults == {"job-id": "${{ job.check_run_id }}"}
+
+
+def test_an_input_is_described_with_its_effective_default(action):
+    for name, knob in KNOBS.items():
+        described = action["inputs"][name.replace("_", "-")]["description"]
+        assert knob.default in described
+        assert "${{" not in described
+
+
+def test_an_input_is_required_nowhere(action):
+    """`required` is not enforced by the runner, so it would promise what nobody holds."""
+    assert all(entry["required"] is False for entry in action["inputs"].values())
+
+
+# ---------------------------------------------------------------- what is written for people
+
+
+def test_the_reference_has_an_entry_for_each_setting():
+    reference = text("docs/reference.md")
+    assert tuple(re.findall(r'^### <a id="([a-z-]+)"></a>', reference, re.MULTILINE)) == NAMES
+    rows = re.findall(r"^\| `([^`]+)` \| (.*?) \| `([a-z-]+)` \| (.*) \| (\S+) \|$", reference, re.MULTILINE)
+    assert tuple(row[2] for row in rows) == NAMES
+    for (name, knob), (takes, default, _, variables, key) in zip(KNOBS.items(), rows, strict=True):
+        expected = "true|false" if name in SWITCHES else knob.shown
+        assert takes.replace("\\|", "|") == expected
+        assert default == knob.default
+        for variable in variables.replace("`", "").split(", "):
+            assert variable in ENV_NAMES.get(name, ("QALITA_" + name.upper(),))
+        assert (key == "–") == (name in NOT_FROM_FILE | ONE_RUN)
+
+
+def test_the_readme_has_a_row_for_each_setting():
+    rows = re.findall(r"^\| \[`([a-z-]+)`\]\(docs/reference\.md#\1\) \|", text("README.md"), re.MULTILINE)
+    assert tuple(rows) == NAMES
+
+
+def test_the_readme_names_no_flag_that_there_is_not():
+    prose = re.sub(r"^```.*?^```$", "", text("README.md"), flags=re.DOTALL | re.MULTILINE)
+    foreign = {"env", "vars"}  # docker's and dbt's
+    named = {f for part in re.findall(r"`[^`]*`", prose) for f in re.findall(r"--([a-z-]+)", part)}
+    assert named <= FLAGS | foreign
+    assert len(named & FLAGS) > 5
+
+
+def test_what_is_generated_is_up_to_date():
+    """Renew it with `python scripts/make_reference.py`."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        import make_reference
+    finally:
+        sys.path.remove(str(ROOT / "scripts"))
+    stale = [name for name, write in make_reference.TARGETS.items() if write(text(name)) != text(name)]
+    assert not stale, f"python scripts/make_reference.py renews {stale}"
+
+
+# ---------------------------------------------------------------- qalita.yml
+
+
+def test_the_schema_knows_the_keys_of_the_settings_file_and_no_others(schema):
+    expected = {n.replace("_", "-") for n in KNOBS if n not in NOT_FROM_FILE | ONE_RUN}
+    assert schema["properties"].keys() == expected
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("content", "fits"),
+    [
+        ({"fail-on": "warn", "env": "prod", "results": ["a.json", "b.json"]}, True),
+        ({"results": "a.json"}, True),
+        ({"fail-on": "sometimes"}, False),
+        ({"token": "x"}, False),
+        ({"endpoint": "https://example.com"}, False),
+        ({"dry-run": True}, False),
+    ],
+)
+def test_the_schema_accepts_what_the_settings_accept(schema, content, fits):
+    jsonschema.Draft202012Validator.check_schema(schema)
+    errors = list(jsonschema.Draft202012Validator(schema).iter_errors(content))
+    assert (not errors) == fits
+
+
+# ---------------------------------------------------------------- GitLab
+
+
+@pytest.fixture(scope="module")
+def gitlab():
+    return yaml.safe_load(text("gitlab-ci-template.yml"))
+
+
+def test_the_template_can_be_included_as_a_file(gitlab):
+    """`spec:` would make it a component; a global keyword would change the jobs of whoever includes it."""
+    assert gitlab.keys() == {"variables", ".qalita-dbt", "qalita-ingest"}
+
+
+def test_the_template_names_no_variable_that_nothing_reads():
+    known = {v for n in KNOBS for v in ENV_NAMES.get(n, ("QALITA_" + n.upper(),))} | {"QALITA_IMAGE"}
+    assert set(re.findall(r"QALITA_[A-Z_]+", text("gitlab-ci-template.yml"))) <= known
+
+
+def test_the_job_runs_its_script_after_a_red_build_too(gitlab):
+    job = gitlab["qalita-ingest"]
+    assert job["image"] == {"name": "$QALITA_IMAGE", "entrypoint": [""]}, (
+        "else GitLab passes without a script"
+    )
+    assert job["rules"] == [{"when": "always"}]
+    assert job["script"] == ["qalita-ingest dbt"]
+    assert gitlab[".qalita-dbt"]["artifacts"]["when"] == "always"
+
+
+def test_only_an_outage_is_allowed_to_fail(gitlab):
+    assert gitlab["qalita-ingest"]["allow_failure"] == {"exit_codes": [4]}
+
+
+def test_the_run_that_waits_is_kept(gitlab):
+    kept = gitlab["qalita-ingest"]["artifacts"]
+    assert kept["when"] == "always"
+    folders = {Settings.model_fields[n].default + "/" for n in ("report_dir", "spool_dir")}
+    assert set(kept["paths"]) == folders
