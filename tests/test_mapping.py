@@ -72,7 +72,7 @@ def evidence(manifest: Manifest, rows: dict[str, Row], **more) -> Evidence:
         "dbt_target": None,
         "dbt_exit_code": None,
         "stamped_sha": None,
-        "in_this_pipeline": False,
+        "origin": "elsewhere",
         "started_at": None,
         "completed_at": None,
         "elapsed_s": None,
@@ -185,7 +185,8 @@ def test_the_commit_of_a_job_that_only_fetches_never_enters_the_key():
     there = CIContext(git=Git(sha="b" * 40, checkout_sha="b" * 40))
     fetched = project(["pass"])
     assert ingest_of(fetched, here).run.key == ingest_of(fetched, there).run.key
-    written = msgspec.structs.replace(fetched, in_this_pipeline=True)
+    assert to_json(ingest_of(fetched, here)) == to_json(ingest_of(fetched, there))
+    written = msgspec.structs.replace(fetched, origin="pipeline")
     assert ingest_of(written, here).run.key != ingest_of(written, there).run.key
 
 

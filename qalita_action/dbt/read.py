@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from qalita_action.dbt.locate import Found
 
 
+# pipeline: written after this pipeline began; workspace: found where dbt writes, and nothing tells when;
+# elsewhere: named by the user, and perhaps another day's or another machine's
+Origin = Literal["pipeline", "workspace", "elsewhere"]
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What one run of dbt left, and how far it can be believed. Values are dbt's words, not the domain's.
 
@@ -62,7 +67,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     dbt_target: str | None
     dbt_exit_code: int | None
     stamped_sha: str | None
-    in_this_pipeline: bool
+    origin: Origin
     started_at: datetime | None
     completed_at: datetime | None
     elapsed_s: float | None
@@ -196,7 +201,7 @@ def _evidence(
         dbt_target=next((f.args.target for f in reversed(used) if f.args and f.args.target), None),
         dbt_exit_code=vetting.dbt_exit_code,
         stamped_sha=facts.stamped_sha(metas),
-        in_this_pipeline=not found.named and _in_this_pipeline(vetting, moments),
+        origin=_origin(found, vetting, moments),
         started_at=min(moments) - timedelta(seconds=elapsed[0]) if moments and elapsed else None,
         completed_at=max(moments, default=None),
         elapsed_s=round(sum(elapsed), 6) if elapsed else None,
@@ -314,5 +319,7 @@ def _check_exit_code(
         raise vet.refuse("stale", used, "dbt exited with 0, and these files hold failures")
 
 
-def _in_this_pipeline(vetting: vet.Vetting, moments: list[datetime]) -> bool:
-    return vetting.started_at is not None and bool(moments) and min(moments) >= vetting.started_at
+def _origin(found: Found, vetting: vet.Vetting, moments: list[datetime]) -> Origin:
+    if vetting.started_at is not None and moments and min(moments) >= vetting.started_at:
+        return "pipeline"
+    return "elsewhere" if found.named else "workspace"

@@ -101,7 +101,7 @@ def key_sha(evidence: Evidence, context: CIContext) -> str | None:
     """The commit of the code that dbt ran, or nothing: the commit of a job that only fetches never enters."""
     if evidence.stamped_sha:
         return evidence.stamped_sha
-    return context.git.checkout_sha or context.git.sha if evidence.in_this_pipeline else None
+    return context.git.checkout_sha or context.git.sha if evidence.origin == "pipeline" else None
 
 
 def run_id(evidence: Evidence, policy: Policy) -> str:
@@ -131,8 +131,15 @@ def _with_causes(result: Result, caused_by: tuple[str, ...] | None) -> Result:
 
 
 def _commit(evidence: Evidence, context: CIContext) -> tuple[Git, list[RunWarning]]:
-    """The artifacts' own commit outranks the checkout's, unless both are the same build."""
+    """The commit that dbt ran on: the artifacts' own word, else this pipeline's if they were written in it.
+
+    Elsewhere (a job that only fetches, a laptop whose checkout moved on) it is not known, and a guess would
+    make another content of the same run.
+    """
     git, stamped = context.git, evidence.stamped_sha
+    is_ours = evidence.origin == "pipeline" or (evidence.origin == "workspace" and context.ci.provider)
+    if not is_ours:
+        return Git(sha=stamped, default_branch=git.default_branch, repository_url=git.repository_url), []
     if not stamped or any(sha and sha.startswith(stamped) for sha in (git.sha, git.checkout_sha)):
         return git, []
     replaced = msgspec.structs.replace(git, sha=stamped)
