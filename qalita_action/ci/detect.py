@@ -16,7 +16,7 @@ import msgspec
 from qalita_action.ci import checkout, event
 from qalita_action.ci.choose import choose
 from qalita_action.ci.fields import Cell, Found, Scope, nothing
-from qalita_action.ci.providers import ORCHESTRATORS, Provider
+from qalita_action.ci.providers import NO_CI, ORCHESTRATORS, Provider
 from qalita_action.ci.urls import slug
 from qalita_action.ci.values import Worth, count_of, short_sha, text_of, worth
 from qalita_action.model import CI, CIContext, Git, Orchestrator, RunWarning
@@ -201,7 +201,8 @@ def _is_change(values: Mapping[str, Worth], scope: Scope, row: Provider, warning
             f"Whether this is a change run cannot be told: {' and '.join(missing)} unknown. It is taken for "
             "a run of the main line. Hand on the CI's variables and event file, or a clone with origin/HEAD."
         )
-        warnings.append(RunWarning(code="change-unknown", text=text))
+        if row is not NO_CI:  # a laptop has no variables to hand on
+            warnings.append(RunWarning(code="change-unknown", text=text))
         return False
     return values["branch"] != values["default_branch"]
 

@@ -68,6 +68,10 @@ def _headline(state: GateState, total: LedgerRow, broken: int, reasons: Sequence
     return words.passed_headline(total) if state == "passed" else words.nothing_tested_headline(total)
 
 
+# In the document for those who look, and no news to anybody else.
+QUIET = frozenset({"dimension-defaulted"})
+
+
 def _section(ingest: Ingest, verdict: Verdict, receipt: Receipt | None) -> Section:
     source, run, scores = ingest.source, ingest.run, ingest.scores
     look = Lookup(ingest)
@@ -100,7 +104,7 @@ def _section(ingest: Ingest, verdict: Verdict, receipt: Receipt | None) -> Secti
         datasets=datasets,
         causes=tuple(sorted(map(look.cause, ingest.causes), key=cause_order)),
         rows=rows,
-        warnings=tuple(line_of(f"{w.text} [{w.code}]", 500) for w in run.warnings),
+        warnings=tuple(line_of(f"{w.text} [{w.code}]", 500) for w in run.warnings if w.code not in QUIET),
         run_key=line_of(run.key),
         completed_at=line_of(run.completed_at),
         tool=line_of(f"{run.tool.name} {run.tool.version}"),
