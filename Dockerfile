@@ -10,13 +10,25 @@ RUN ["python", "-m", "pip", "install", "--no-cache-dir", "--no-compile", "--disa
      "--root-user-action=ignore", "--require-hashes", "--no-deps", "--only-binary=:all:", \
      "--prefix=/install", "--requirement", "/build/runtime.txt"]
 COPY qalita_action /install/app/qalita_action
-COPY --chmod=0755 entrypoint.py /install/app/
+COPY entrypoint.py /install/app/
 # Byte code once, here: a container lives for seconds and would compile everything again at each start.
 # unchecked-hash: the times of copied files prove nothing.
 RUN python -m compileall -q --invalidation-mode unchecked-hash -s /install/app -p /app /install/app \
  && python -m compileall -q --invalidation-mode unchecked-hash -s /install -p /usr/local /install/lib
 
 FROM ${BASE_IMAGE}
+# The slim images ship the standard library without byte code, which costs each start more than the program itself.
+RUN python -B -m pip uninstall --yes --quiet --root-user-action=ignore pip \
+ && python -B -m compileall -q --invalidation-mode unchecked-hash \
+    -x '/(test|idlelib|tkinter|turtledemo|lib2to3|ensurepip|pydoc_data|config-[^/]*)/' /usr/local/lib
+# GitPython must not complain that there is no git: refs and remotes are files, and are read as files.
+# Typer must not look for rich, which requirements/runtime.txt leaves out: some 14 MB for colours.
+ENV GIT_PYTHON_REFRESH=quiet \
+    TYPER_USE_RICH=0
+COPY --from=builder /install/lib /usr/local/lib
+COPY --from=builder /install/app /app
+# `qalita ingest dbt ...`, as QALITA's documentation writes it, and the names that the package itself installs.
+RUN for name in qalita qalita-ingest qalita-dbt-ingest; do ln -s /app/entrypoint.py "/usr/local/bin/$name"; done
 ARG VERSION=0+local
 ARG REVISION=
 LABEL org.opencontainers.image.title="qalita/dbt-ingest" \
@@ -27,18 +39,6 @@ LABEL org.opencontainers.image.title="qalita/dbt-ingest" \
       org.opencontainers.image.documentation="https://github.com/qalita/dbt-ingest#readme" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# The slim images ship the standard library without byte code: half a second of each start.
-RUN python -B -m pip uninstall --yes --quiet --root-user-action=ignore pip \
- && python -B -m compileall -q --invalidation-mode unchecked-hash \
-    -x '/(test|idlelib|tkinter|turtledemo|lib2to3|ensurepip|pydoc_data|config-[^/]*)/' /usr/local/lib
-# GitPython must not complain that there is no git: refs and remotes are files, and are read as files.
-# Typer must not look for rich, which requirements/runtime.txt leaves out: a third of the weight, for colours.
-ENV GIT_PYTHON_REFRESH=quiet \
-    TYPER_USE_RICH=0
-COPY --from=builder /install/lib /usr/local/lib
-COPY --from=builder /install/app /app
-# `qalita ingest dbt ...`, as QALITA's documentation writes it, and the names that the package itself installs.
-RUN for name in qalita qalita-ingest qalita-dbt-ingest; do ln -s /app/entrypoint.py "/usr/local/bin/$name"; done
 # Root and no WORKDIR: GitHub mounts /github/workspace and its command files for root alone
 # (https://docs.github.com/en/actions/reference/dockerfile-support). Exec form: a shell would lose INPUT_FAIL-ON.
 # -E: a PYTHONPATH of the job must not bring modules of the checked out code into a process that holds a token.
