@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -151,6 +153,32 @@ def test_the_lines_for_an_account_are_inputs():
     lines = yaml.safe_load(blocks(ROOT / "README.md", "yaml")[1])
     assert lines.keys() == {"endpoint", "token"}
     assert all("${{ " in value for value in lines.values())
+
+
+def uses(value: object) -> list[dict]:
+    """Every step that uses this Action, wherever it stands in a piece of YAML."""
+    if isinstance(value, list):
+        return [step for part in value for step in uses(part)]
+    if not isinstance(value, dict):
+        return []
+    mine = [value] if str(value.get("uses", "")).startswith("qalita/dbt-ingest@") else []
+    return mine + [step for part in value.values() for step in uses(part)]
+
+
+def test_every_example_gives_inputs_that_exist():
+    names = {name.replace("_", "-") for name in KNOBS}
+    steps = [step for page in PAGES for block in blocks(page, "yaml") for step in uses(yaml.safe_load(block))]
+    assert len(steps) > 3
+    for step in steps:
+        assert step["with"].keys() <= names
+
+
+def test_the_settings_file_that_is_shown_fits_the_schema():
+    shown = [b for page in PAGES for b in blocks(page, "yaml") if b.startswith("# qalita.yml")]
+    schema = json.loads((ROOT / "docs/qalita.schema.json").read_text("utf-8"))
+    assert shown
+    for block in shown:
+        jsonschema.validate(yaml.safe_load(block), schema)
 
 
 def test_the_gitlab_example_extends_what_the_template_has():
