@@ -52,6 +52,8 @@ def main() -> None:
     commands = {
         "json.load": [sys.executable, "-c", PARSERS["json.load"], *files],
         "dbt --dry-run --output json": [*ours, "--dry-run", "--output", "json"],
+        "dbt --api folder": [*ours, "--api", "folder", "--fail-on", "never"],
+        "dbt --publish never": [*ours, "--publish", "never", "--fail-on", "never"],
     }
     if args.peers:
         commands["dbt-artifacts-parser"] = [sys.executable, "-c", PARSERS["dbt-artifacts-parser"], *files]

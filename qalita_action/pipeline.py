@@ -124,8 +124,8 @@ def _publish(
     settings: Settings,
     world: World,
 ) -> tuple[Receipt, ...]:
-    pages = [report.page(ingest, verdict) for ingest in ingests]
-    keep = settings.api != "folder"
+    keep = settings.api != "folder"  # a folder has a report of its own, and nothing to keep for later
+    pages = [report.page(ingest, verdict) if keep else b"" for ingest in ingests]
     spools = [
         publish.spool.write(ingest, page, world.workspace / settings.spool_dir) if keep else None
         for ingest, page in zip(ingests, pages, strict=True)

@@ -10,7 +10,7 @@ import msgspec
 
 from qalita_action.errors import ExitCode, SettingsError
 from qalita_action.model import Ingest, PlannedRequest, Receipt, Target, to_json
-from qalita_action.publish.results_files import Detail, files
+from qalita_action.publish.results_files import Files, files
 
 NAMES = ("ingest.json", "metrics.json", "recommendations.json", "schemas.json", "figures.json")
 
@@ -19,7 +19,8 @@ def write(target: Target, ingest: Ingest, *, alone: bool) -> Receipt:
     """Write the five files; alone: whether this is the only document, which then needs no folder of its own.
     Paths count from the working directory. Never raises an OSError: a receipt tells it."""
     folder = place(target, ingest, alone=alone)
-    contents = rendered(ingest, target.metrics_detail)
+    found = files(ingest, detail=target.metrics_detail)
+    contents = rendered(ingest, found)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in contents.items():
@@ -46,7 +47,7 @@ def write(target: Target, ingest: Ingest, *, alone: bool) -> Receipt:
         api="folder",
         status="recorded",
         source=ingest.source.name,
-        counts=counts(ingest, target.metrics_detail),
+        counts=counts(found),
         url=str(folder),
     )
 
@@ -55,20 +56,18 @@ def planned(target: Target, ingest: Ingest) -> tuple[PlannedRequest, ...]:
     folder = Path(target.folder)
     return tuple(
         PlannedRequest(method="WRITE", path=str(folder / name), size=len(data))
-        for name, data in rendered(ingest, target.metrics_detail).items()
+        for name, data in rendered(ingest, files(ingest, detail=target.metrics_detail)).items()
     )
 
 
-def rendered(ingest: Ingest, detail: Detail) -> dict[str, bytes]:
+def rendered(ingest: Ingest, found: Files) -> dict[str, bytes]:
     """File name to bytes."""
-    found = files(ingest, detail=detail)
     values: tuple[Any, ...] = (found.metrics, found.recommendations, found.schemas, found.figures)
     shown = {name: _pretty(value) for name, value in zip(NAMES[1:], values, strict=True)}
     return {NAMES[0]: to_json(ingest) + b"\n", **shown}
 
 
-def counts(ingest: Ingest, detail: Detail) -> dict[str, int]:
-    found = files(ingest, detail=detail)
+def counts(found: Files) -> dict[str, int]:
     return {
         "metrics": len(found.metrics),
         "recommendations": len(found.recommendations),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from decimal import ROUND_DOWN, Decimal
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -89,6 +90,7 @@ def files(ingest: Ingest, *, detail: Detail = "column") -> Files:
     )
 
 
+@lru_cache(maxsize=4096)  # most columns of a large project have one of a few scores
 def fraction(value: float) -> str:
     """0.98765 -> "0.9876", 1.0 -> "1.0": rounded down, as text."""
     cut = Decimal(repr(value)).quantize(Decimal("0.0001"), rounding=ROUND_DOWN)
