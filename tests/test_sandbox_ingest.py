@@ -556,6 +556,22 @@ def test_what_points_nowhere_comes_back(client, server):
     assert [c["key"] for c in stored["causes"]] == ["good"]
 
 
+def test_numbers_without_end_are_kept_or_refused(client, server):
+    d = document("huge", {"test.acme.a": "failed"})
+    d["checks"][0]["arguments"] = {"min_value": 10**40}
+    d["run"]["dbt_exit_code"] = 10**40
+    client.open(d)
+    rows = [result("test.acme.a", "failed", failures=10**40), d["checks"][0] | {"line": 2**60}]
+    assert [r["code"] for r in client.batch(d, "results", 0, rows[:1]).json()["rejected"]] == [
+        "row-malformed"
+    ]
+    assert [r["code"] for r in client.batch(d, "checks", 0, rows[1:]).json()["rejected"]] == ["row-malformed"]
+    assert client.send(d).status_code == 202
+    stored = server.stored(d["run"]["key"], client.partner)
+    assert stored["checks"] == d["checks"]
+    assert stored["run"] == d["run"]
+
+
 # ---------------------------------------------------------------- time
 
 
@@ -721,6 +737,8 @@ def test_lists_are_cut_into_pages_that_lose_and_double_nothing(client):
     found = [i for p in pages(client, "/issues", limit=2) for i in p]
     assert len(found) == 3
     assert [d["key"] for d in client.get("/datasets").json()["items"]] == ["model.acme.orders"]
+    for wrong in ("2026-11-23T04:00:00+05:00", "2026-02-30T00:00:00Z", "T", "5." + "0" * 31):
+        problem(client.get("/runs", before=wrong), 422, "parameter-malformed")
     for path in ("/runs", "/issues", "/sources", "/datasets"):
         problem(client.get(path, before="nonsense"), 422, "parameter-malformed")
         problem(client.get(path, limit=0), 422, "parameter-malformed")

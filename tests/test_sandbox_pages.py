@@ -82,7 +82,7 @@ def crawl(server, start="/"):
 def test_an_empty_stand_in_says_what_to_type(server):
     home = page(server.url)
     assert f"export QALITA_ENDPOINT={server.url}" in home.text
-    assert "qalita-ingest" in home.text
+    assert "qalita-ingest dbt" in home.text
     for path in ("/issues", "/jobs", "/metrics", "/recommendations"):
         assert re.search(r"No \w+( yet)?\.", page(server.url + path).text), path
     assert len(crawl(server)) >= 6
@@ -222,6 +222,16 @@ def test_many_checks_are_cut_into_pages(server):
     names = [re.findall(r"t\d{4}", page(f"{url}?page={n}").text) for n in (1, 2, 3)]
     assert [len(set(n)) for n in names] == [200, 200, 50]
     assert len({x for n in names for x in n}) == 450
+
+
+def test_numbers_out_of_range_are_nothing(server):
+    for path in ("/runs/", "/sources/", "/jobs/", "/?page=", "/jobs?page=", "/metrics?source_id="):
+        assert httpx.get(f"{server.url}{path}{10**30}").status_code in (200, 404), path
+    headers = {"Authorization": f"Bearer {server.token}"}
+    for path in ("/api/v2/sources/", "/api/v2/jobs/", "/api/v2/metrics?source_id="):
+        answer = httpx.get(f"{server.url}{path}{10**30}", headers=headers)
+        assert answer.status_code == 422, path
+        assert answer.json()["detail"]
 
 
 def test_percent_is_rounded_down_and_a_gap_is_no_number():

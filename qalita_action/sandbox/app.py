@@ -16,13 +16,16 @@ from sqlalchemy import insert, select
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import assert_never
 
 from qalita_action.sandbox import (
     ingest_reads,
+    ingest_runs,
     ingest_writes,
     openapi,
     pages,
     results_api,
+    results_jobs,
     results_pages,
     tables,
     uploads,
@@ -82,8 +85,10 @@ def create_app(
     app.state.in_flight = InFlight()
     routers = (
         ingest_writes.router,
+        ingest_runs.router,
         ingest_reads.router,
         results_api.router,
+        results_jobs.router,
         uploads.router,
         pages.router,
         results_pages.router,
@@ -93,6 +98,7 @@ def create_app(
     app.add_exception_handler(Problem, _refuse)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_parameters)
+    app.add_exception_handler(OverflowError, _refuse_number)
     app.add_middleware(_Edge, quirks=quirks)
     openapi.install(app)
     return app
@@ -151,6 +157,17 @@ async def _refuse_parameters(request: Request, error: Exception) -> Response:
     return answer(Problem("parameter-malformed", f"{place}: {first['msg']}"), path)
 
 
+async def _refuse_number(request: Request, error: Exception) -> Response:
+    """SQLite holds whole numbers up to 2^63; what is larger names nothing here."""
+    assert isinstance(error, OverflowError)
+    path = request.url.path
+    if is_ingest(path):
+        return answer(Problem("parameter-malformed", "a number is out of range"), path)
+    if not path.startswith("/api/"):
+        return pages.not_found(request)
+    return Response(b'{"detail":"a number is out of range"}', 422, media_type="application/json")
+
+
 # ---------------------------------------------------------------- the edge
 
 
@@ -192,6 +209,8 @@ class _Edge:
                 return RedirectResponse("/", 307)
             case "api":
                 pass
+            case _:
+                assert_never(quirks.front)
         if not is_ingest(path) or quirks.ingestion == 200:
             return None
         if quirks.ingestion == 204:

@@ -4,6 +4,7 @@ Must not touch the database."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, Literal, get_args
 
@@ -16,7 +17,8 @@ SCHEMA_VERSIONS = ("1",)
 Key = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 RunKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Time = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]00:00)$")]
+_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]00:00)$"
+Time = Annotated[str, StringConstraints(pattern=_TIME)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -224,74 +226,6 @@ ROW: dict[Kind, type[Document]] = {
 KEY_OF: dict[Kind, str] = {"datasets": "key", "checks": "key", "results": "check", "causes": "key"}
 
 
-# ---------------------------------------------------------------- answers
-
-
-class Capabilities(BaseModel):
-    version: str
-    max_batch: int
-    max_body_bytes: int
-    features: list[str]
-
-
-class Rejection(BaseModel):
-    kind: Kind
-    key: str
-    code: str
-    detail: str
-
-
-class Opened(BaseModel):
-    key: str
-    state: Literal["open", "complete"]
-    restarted: bool
-    url: str
-
-
-class BatchAnswer(BaseModel):
-    accepted: int
-    rejected: list[Rejection]
-
-
-class Completed(BaseModel):
-    job: str
-    url: str
-    rejected: list[Rejection]
-
-
-class BatchesSeen(BaseModel):
-    expected: int
-    received: list[int]
-
-
-class JobSeen(BaseModel):
-    id: str
-    status: Literal["pending", "running", "succeeded", "failed", "killed"]
-
-
-class RunState(BaseModel):
-    """scores is null, and job too, until the run is complete."""
-
-    key: str
-    state: Literal["open", "complete"]
-    content_digest: str
-    batches: dict[Kind, BatchesSeen]
-    rows: dict[Kind, int]
-    job: JobSeen | None
-    scores: dict[str, Any] | None
-    source: dict[str, Any]
-    run: dict[str, Any]
-    ledger: dict[str, Any]
-    url: str
-
-
-class Page(BaseModel):
-    """Rows, and the value of `before` that gives the next page; null at the end."""
-
-    items: list[dict[str, Any]]
-    next: str | None
-
-
 def wrong_with(error: ValidationError) -> str:
     """The first thing wrong, by place, without the value: values may be what nobody should read in a log."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
@@ -301,9 +235,11 @@ def wrong_with(error: ValidationError) -> str:
 
 def microseconds(time: str | None) -> int:
     """A `Time` as microseconds since the epoch, so that times compare; -1, older than all, where unknown.
-    Raises ValueError where the day does not exist."""
+    Raises ValueError where it is no RFC 3339 time in UTC, or the day does not exist."""
     if time is None:
         return -1
+    if re.fullmatch(_TIME, time, re.ASCII) is None:
+        raise ValueError("not a time")
     whole = datetime.strptime(time[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
     digits = time[20:].rstrip("Z").split("+")[0].split("-")[0] if time[19:20] == "." else ""
     since = whole - datetime(1970, 1, 1, tzinfo=timezone.utc)

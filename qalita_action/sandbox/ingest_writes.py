@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from qalita_action.sandbox import completing, writing
-from qalita_action.sandbox.documents import BatchAnswer, Completed, Kind, Opened
+from qalita_action.sandbox.answers import BatchAnswer, Completed, Opened
+from qalita_action.sandbox.documents import Kind
 from qalita_action.sandbox.intake import Answer, Work, Write, take
 from qalita_action.sandbox.platform import TheAccount, ThePlatform, base_url, bearer
 from qalita_action.sandbox.problems import INGEST, declared

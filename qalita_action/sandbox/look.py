@@ -73,6 +73,7 @@ def course(scores: Sequence[float | None]) -> Course:
     low = min(known, default=0.0)
     floor = max(0.0, min(low - 0.02, 0.9))
     step = (WIDTH - 2 * _PAD) / max(1, len(scores) - 1)
+    start = _PAD if len(scores) > 1 else WIDTH - _PAD  # now is at the right
     line: list[str] = []
     points: list[tuple[float, float]] = []
     is_drawing = False
@@ -80,7 +81,7 @@ def course(scores: Sequence[float | None]) -> Course:
         if score is None:
             is_drawing = False
             continue
-        x = round(_PAD + index * step, 1)
+        x = round(start + index * step, 1)
         y = round(_PAD + (1 - (score - floor) / (1 - floor)) * (HEIGHT - 2 * _PAD), 1)
         line.append(f"{'L' if is_drawing else 'M'}{x} {y}")
         points.append((x, y))

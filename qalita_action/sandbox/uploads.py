@@ -10,10 +10,12 @@ import msgspec
 from fastapi import APIRouter, Depends, HTTPException, UploadFile
 from sqlalchemy import Connection, Table, delete, func, insert, select
 from starlette.responses import JSONResponse, Response
+from typing_extensions import assert_never
 
 from qalita_action.sandbox import tables
 from qalita_action.sandbox.platform import Platform, TheAccount, ThePlatform, bearer
-from qalita_action.sandbox.results_api import REFUSALS, made, my_job, one, visible
+from qalita_action.sandbox.results_api import REFUSALS, made, one, visible
+from qalita_action.sandbox.results_jobs import my_job
 from qalita_action.sandbox.tokens import Account
 
 router = APIRouter(tags=["results API: uploads"], dependencies=[Depends(bearer)], responses=REFUSALS)
@@ -205,6 +207,8 @@ def _settled_repeat(
         case "replace":
             tx.execute(delete(table).where(table.c.upload_id == last.id))
             return True
+        case _:
+            assert_never(platform.quirks.repeat_upload)
 
 
 @router.post("/api/v1/jobs/{job_id}/outputs")
