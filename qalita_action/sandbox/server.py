@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,22 @@ def announce(running: Running) -> None:
     sys.stdout.flush()
 
 
+@contextmanager
+def _signals_end_it() -> Iterator[None]:
+    """The server ends at SIGINT and SIGTERM, and then sends itself the same signal again for whoever else
+    listens. To be ended is what a server is for, not a failure: nobody listens."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda _number, _frame: None) for number in caught]
+    try:
+        yield
+    finally:
+        for number, handler in zip(caught, before, strict=True):
+            signal.signal(number, handler)
+
+
 def serve(
     host: str,
     port: int,
@@ -143,7 +160,8 @@ def serve(
     listener, url = _listening(host, port)
     with listener:
         ready(_running(database, url, accounts))
-        _server(app).run(sockets=[listener])
+        with _signals_end_it():
+            _server(app).run(sockets=[listener])
 
 
 @contextmanager
@@ -154,7 +172,12 @@ def running(
     app = create_app(database, quirks=quirks, accounts=accounts)
     listener, url = _listening("127.0.0.1", 0)
     server = _server(app)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
+
+    def work() -> None:
+        with suppress(SystemExit):  # uvicorn's way to say that it did not start: _wait tells it here
+            server.run(sockets=[listener])
+
+    thread = threading.Thread(target=work, name="sandbox", daemon=True)
     with listener:
         thread.start()
         try:
