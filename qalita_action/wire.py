@@ -21,7 +21,7 @@ class Envelope(BaseModel):
 class Capabilities(Envelope):
     """GET /api/v2/ingest. max_batch: rows of a batch; max_body_bytes: of a decoded body."""
 
-    version: str
+    version: str | int
     max_batch: int = Field(default=1000, ge=1)
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
     features: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ import msgspec
 from typing_extensions import assert_never
 
 from qalita_action.errors import SettingsError
+from qalita_action.http import not_the_api
 from qalita_action.publish.answers import parse, row
 from qalita_action.wire import Capabilities
 
@@ -75,6 +76,9 @@ def _asked(client: Client, budget: Budget, user: dict[str, Any], *, must: bool) 
             )
         why = f"the results API: this platform has no ingestion API (it answered {answer.status})"
         return Chosen(api="results", why=why, user=user, notes=(f"published by {why}",))
+    value = client.json(answer)
+    if not isinstance(value, dict) or "version" not in value:
+        raise not_the_api("JSON without a version (200)", answer.where, client.options)
     found = parse(client, answer, Capabilities)
     why = f"the ingestion API, version {found.version}"
     return Chosen(api="ingestion", why=why, user=user, capabilities=found)

@@ -194,17 +194,37 @@ def close_job(
     return answer
 
 
-def close_failed(client: Client, job: Job, clock: datetime, error: BaseException) -> str | None:
-    """Close a job on the way out, whatever happened, with time of its own; a note where that failed too.
-    Never raises an IngestError: the first error is the one to tell."""
+def close_succeeded(client: Client, job: Job, clock: datetime, budget: Budget) -> None:
+    """Everything was taken, so nothing may turn the job into a failed one any more: where closing fails or is
+    interrupted, it is tried once more with time of its own, and else left for the next attempt to adopt."""
+    try:
+        close_job(client, job, clock, budget)
+    except BaseException as e:
+        try:
+            close_job(client, job, clock, Budget(CLOSING_S))
+        except IngestError:
+            _left_open(job, e)
+            raise e from None
+        if not isinstance(e, IngestError):
+            raise
+
+
+def close_failed(client: Client, job: Job, clock: datetime, error: BaseException) -> None:
+    """Close a job on the way out, whatever happened, with time of its own. Never raises an IngestError: the
+    first error is the one to tell, and it tells this too."""
     what = (
         f"{error.what} [{error.code}]" if isinstance(error, IngestError) else "the publishing was interrupted"
     )
     try:
         close_job(client, job, clock, Budget(CLOSING_S), error=what)
     except IngestError:
-        return f"job {job.id} could not be closed and still says running; the next attempt adopts it"
-    return None
+        _left_open(job, error)
+
+
+def _left_open(job: Job, error: BaseException) -> None:
+    if isinstance(error, IngestError):
+        note = f"job {job.id} could not be closed and may still say running: the next attempt adopts it"
+        error.todo = (*error.todo, note)
 
 
 def date(moment: datetime) -> str:

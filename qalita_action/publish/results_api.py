@@ -66,13 +66,11 @@ def send(
     uploader = Uploader(client, place, job, journal, budget)
     try:
         _upload(uploader, target, ingest, page, is_late=found.is_late)
-        jobs.close_job(client, job, server_time(), budget)
     except BaseException as e:
         # Also on Ctrl-C and on SystemExit from a signal: an open job blocks the platform's routines.
-        note = jobs.close_failed(client, job, server_time(), e)
-        if note and isinstance(e, IngestError):
-            e.todo = (*e.todo, note)
+        jobs.close_failed(client, job, server_time(), e)
         raise
+    jobs.close_succeeded(client, job, server_time(), budget)
     return msgspec.structs.replace(
         receipt,
         counts=uploader.counts,
