@@ -269,14 +269,14 @@ def _merge(
     for f in sorted((f for f in files if f in used or f.verdict == "empty"), key=_age):
         for row in f.results.results:
             key = row.unique_id
-            node = manifest.nodes.get(key)
-            reads_nothing = node is not None and not without_data.isdisjoint(node.parents)
-            if f.verdict == "empty" or reads_nothing:
-                without_data.add(key)
-            else:
-                without_data.discard(key)
+            reads_nothing = False
             if f.verdict == "empty":
+                without_data.add(key)
                 continue
+            if without_data:
+                node = manifest.nodes.get(key)
+                reads_nothing = node is not None and not without_data.isdisjoint(node.parents)
+                (without_data.add if reads_nothing else without_data.discard)(key)
             if not key:
                 lost += 1
             elif _is_test(row) and (row.status or "").lower() == "success":

@@ -132,8 +132,6 @@ class Manifest(Shape, frozen=True):
 
 
 class Timing(Shape, frozen=True):
-    name: str | None = None
-    started_at: str | None = None
     completed_at: str | None = None
 
 

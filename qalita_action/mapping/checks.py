@@ -5,6 +5,7 @@ Every enabled test of the manifest is a check, whether or not it ran: what did n
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -95,11 +96,13 @@ def _data_test(
     if dimension is None:
         label = f"{namespace}.{test_type}" if namespace else test_type
         defaulted[label] = defaulted.get(label, 0) + 1
-    alias = [dataset, column, test_type, namespace, kwargs, config.where] if meta else [dataset, definition]
-    rules = [config.severity, config.warn_if, config.error_if, config.fail_calc, config.limit, config.where]
+    alias = identity.short_hash(
+        [dataset, column, test_type, namespace, kwargs, config.where] if meta else [dataset, definition]
+    )
+    rules = (config.severity, config.warn_if, config.error_if, config.fail_calc, config.limit, config.where)
     return Check(
         key=key,
-        alias=identity.short_hash(alias),
+        alias=alias,
         name=node.name or key,
         kind="data_test",
         type=test_type,
@@ -117,13 +120,19 @@ def _data_test(
         owner=owner_of(node, groups) or target.owner,
         path=node.original_file_path,
         line=None,
-        definition_checksum=identity.short_hash([test_type, namespace, dataset, column, definition, rules]),
+        definition_checksum=alias[:16] + _hash_of_rules(rules)[:16],
     )
+
+
+@lru_cache(maxsize=1024)  # most tests of a project have the same severity and thresholds
+def _hash_of_rules(rules: tuple[Any, ...]) -> str:
+    return identity.short_hash(rules)
 
 
 def _said_dimension(node: Node) -> str | None:
     """`meta: {qalita: {dimension: ...}}` on a test, or on what it tests."""
-    ours = meta_of(node).get("qalita")
+    meta = meta_of(node)
+    ours = meta.get("qalita") if meta else None
     value = ours.get("dimension") if isinstance(ours, dict) else None
     known = isinstance(value, str) and value.lower() in dimensions.DIMENSIONS
     return value.lower() if known and isinstance(value, str) else None

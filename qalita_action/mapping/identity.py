@@ -13,6 +13,7 @@ from qalita_action.model import Ingest, Run, to_json
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_AT_A_TIME = 500
 RUN_KEY_VERSION = "qalita-ingest/1"
 
 
@@ -70,7 +71,8 @@ def _chunks(ingest: Ingest) -> Iterator[bytes]:
 
 
 def _rows(rows: Sequence[Any]) -> Iterator[bytes]:
+    """The JSON array of the rows, some hundred at a time."""
     yield b"["
-    for i, row in enumerate(rows):
-        yield (b"," if i else b"") + to_json(row)
+    for start in range(0, len(rows), _AT_A_TIME):
+        yield (b"," if start else b"") + to_json(rows[start : start + _AT_A_TIME])[1:-1]
     yield b"]"

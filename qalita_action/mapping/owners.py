@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 
 def owner_of(node: Node, groups: dict[str, str]) -> str | None:
     """groups: name of a group -> its owner (see `group_owners`)."""
+    meta = meta_of(node)
+    if not (meta or node.group or node.settings.group or node.owner):
+        return None
     return (
-        _person(meta_of(node).get("owner"))
+        _person(meta.get("owner"))
         or groups.get(node.group or node.settings.group or "")
         or _person(node.owner)
     )
@@ -30,8 +33,10 @@ def meta_of(node: Node) -> dict[str, Any]:
 
 def tags_of(node: Any) -> tuple[str, ...]:
     """Tags and config.tags, a string or a list, without repetition, in their order."""
-    found: dict[str, None] = {}
     config = getattr(node, "config", None)
+    if not node.tags and not (config and config.tags):
+        return ()
+    found: dict[str, None] = {}
     for tags in (node.tags, config.tags if config else None):
         for tag in [tags] if isinstance(tags, str) else tags or []:
             found[str(tag)] = None

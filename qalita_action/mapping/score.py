@@ -15,59 +15,61 @@ if TYPE_CHECKING:
 
     from qalita_action.model import Check, Dataset, Policy, Result, Status
 
-COUNTED: frozenset[Status] = frozenset({"passed", "warned", "failed", "errored", "skipped"})
 _MILLION = 1_000_000
 
 Pairs = tuple[tuple["Check", "Result"], ...]
 
 
-class _Tally:
-    """Sum of points and number of checks. Exact: a mean of 0.9999999 must not become 1."""
+# How each counted status changes a tally of (passed, warned, total).
+_STEP: dict[Status, tuple[int, int]] = {
+    "passed": (1, 0),
+    "warned": (0, 1),
+    "failed": (0, 0),
+    "errored": (0, 0),
+    "skipped": (0, 0),
+}
 
-    __slots__ = ("passed", "total", "warned")
 
-    def __init__(self) -> None:
-        self.passed = self.warned = self.total = 0
-
-    def add(self, status: Status) -> None:
-        self.total += 1
-        self.passed += status == "passed"
-        self.warned += status == "warned"
-
-    def mean(self, warn: Fraction) -> float | None:
-        if not self.total:
-            return None
-        points = self.passed * warn.denominator + self.warned * warn.numerator
-        return points * _MILLION // (self.total * warn.denominator) / _MILLION
+def _mean(tally: list[int], warn: Fraction) -> float | None:
+    """Exact until the last step, and rounded down: a mean of 0.9999999 must not become 1."""
+    passed, warned, total = tally
+    if not total:
+        return None
+    points = passed * warn.denominator + warned * warn.numerator
+    return points * _MILLION // (total * warn.denominator) / _MILLION
 
 
 def scores(datasets: Iterable[Dataset], pairs: Pairs, policy: Policy) -> Scores:
     warn = Fraction(policy.warn_score)
-    overall = _Tally()
-    by_dimension: dict[str, _Tally] = {}
-    by_dataset: dict[str, _Tally] = {}
-    by_column: dict[str, _Tally] = {}
+    overall = [0, 0, 0]
+    by_dimension: dict[str, list[int]] = {}
+    by_dataset: dict[str, list[int]] = {}
+    by_column: dict[str, list[int]] = {}
     for check, result in pairs:
-        if check.kind == "unit_test" or result.status not in COUNTED:
+        step = _STEP.get(result.status)
+        if step is None or check.kind == "unit_test":
             continue
-        tallies = [overall, by_dimension.setdefault(check.dimension, _Tally())]
+        tallies = [overall, by_dimension.setdefault(check.dimension, [0, 0, 0])]
         if check.dataset:
-            tallies.append(by_dataset.setdefault(check.dataset, _Tally()))
+            tallies.append(by_dataset.setdefault(check.dataset, [0, 0, 0]))
             if check.column:
-                tallies.append(by_column.setdefault(f"{check.dataset}.{check.column}", _Tally()))
+                tallies.append(by_column.setdefault(f"{check.dataset}.{check.column}", [0, 0, 0]))
+        passed, warned = step
         for tally in tallies:
-            tally.add(result.status)
+            tally[0] += passed
+            tally[1] += warned
+            tally[2] += 1
     broken = {d.key for d in datasets if d.run and d.run.status in ("errored", "partial")}
-    reason = _undecided(pairs, policy.max_undecided) or (None if overall.total else "no check was executed")
+    reason = _undecided(pairs, policy.max_undecided) or (None if overall[2] else "no check was executed")
     return Scores(
-        overall=None if reason else overall.mean(warn),
+        overall=None if reason else _mean(overall, warn),
         overall_reason=reason,
-        by_dimension={k: v.mean(warn) for k, v in sorted(by_dimension.items())},
+        by_dimension={k: _mean(v, warn) for k, v in sorted(by_dimension.items())},
         by_dataset={
-            **{k: (None if k in broken else v.mean(warn)) for k, v in sorted(by_dataset.items())},
+            **{k: (None if k in broken else _mean(v, warn)) for k, v in sorted(by_dataset.items())},
             **dict.fromkeys(sorted(broken - by_dataset.keys())),
         },
-        by_column={k: v.mean(warn) for k, v in sorted(by_column.items())},
+        by_column={k: _mean(v, warn) for k, v in sorted(by_column.items())},
     )
 
 

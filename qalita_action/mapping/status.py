@@ -5,6 +5,7 @@ An unknown word is `unknown`, never a pass; `success` on a test never reaches th
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from qalita_action.mapping import masking
@@ -47,14 +48,13 @@ FAIL_FAST = "skipping due to fail_fast"
 
 def test_result(key: str, row: Row, *, send_messages: bool) -> Result:
     word = (row.status or "").strip().casefold()
-    message = (row.message or "").strip().casefold()
     status = TEST_WORDS.get(word, "unknown")
     reason = None
-    if status == "passed" and message == STATICALLY_CHECKED:
+    if status == "passed" and _says(row, STATICALLY_CHECKED):
         status, reason = "reused", "statically-checked"
     elif status == "unknown":
         reason = f"dbt said {word[:40]!r}" if word else "dbt said nothing"
-    elif status == "skipped" and message == FAIL_FAST:
+    elif status == "skipped" and _says(row, FAIL_FAST):
         reason = "fail_fast"
     ran = status in ("passed", "warned", "failed", "errored")
     return Result(
@@ -66,6 +66,10 @@ def test_result(key: str, row: Row, *, send_messages: bool) -> Result:
         executed_at=utc(row.timing[-1].completed_at) if ran and row.timing else None,
         duration_s=duration(row.execution_time) if ran else None,
     )
+
+
+def _says(row: Row, words: str) -> bool:
+    return row.message is not None and row.message.strip().casefold() == words
 
 
 def freshness_result(key: str, row: FreshnessRow, *, send_messages: bool) -> Result:
@@ -106,6 +110,8 @@ def node_run(node: Node, row: Row, *, send_messages: bool) -> DatasetRun | None:
 
 def number(value: Any) -> int | float | None:
     """A count, or the value of a fail_calc that averages; None where it is no number."""
+    if value is None or type(value) is int:
+        return value
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -114,15 +120,15 @@ def number(value: Any) -> int | float | None:
         except ValueError:
             return None
     if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124  (NaN)
+        if not math.isfinite(value):
             return None
         return int(value) if value.is_integer() and abs(value) < 2**53 else value
-    return value if isinstance(value, int) else None
+    return None
 
 
 def duration(value: Any) -> float | None:
     """Seconds with 6 decimals."""
-    seconds = number(value)
+    seconds = value if type(value) is float and math.isfinite(value) else number(value)
     return None if seconds is None else round(float(seconds), 6)
 
 

@@ -20,6 +20,9 @@ _SOURCE = re.compile(r"\bsource\(([^()]*)\)")
 _QUOTED = re.compile(r"""(?:(\w+)\s*=\s*)?(?:'([^']*)'|"([^"]*)"|([\w.]+))""")
 
 
+_QUOTES = ('"', "`", "[", "")
+
+
 class Index(msgspec.Struct, frozen=True):
     """Names to ids, built once per manifest."""
 
@@ -66,6 +69,8 @@ def column_of(test: Node) -> str | None:
 def unquote(name: str) -> str:
     """`"libellé"`, `` `x` `` and `[x]` are how warehouses quote; the quotes are not the name."""
     text = name.strip()
+    if text[:1] not in _QUOTES:
+        return text
     for left, right in ('""', "``", "[]"):
         if len(text) > 1 and text[0] == left and text[-1] == right:
             return text[1:-1]

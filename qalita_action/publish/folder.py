@@ -12,6 +12,7 @@ from qalita_action.errors import ExitCode, SettingsError
 from qalita_action.model import Ingest, PlannedRequest, Receipt, Target, to_json
 from qalita_action.publish.results_files import Files, files
 
+READABLE = 1_000_000  # bytes up to which somebody may open a file and read it
 NAMES = ("ingest.json", "metrics.json", "recommendations.json", "schemas.json", "figures.json")
 
 
@@ -85,7 +86,8 @@ def place(target: Target, ingest: Ingest, *, alone: bool) -> Path:
 
 
 def _pretty(value: Any) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    data = msgspec.json.encode(value)
+    return (msgspec.json.format(data, indent=2) if len(data) < READABLE else data) + b"\n"
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qalita_action.model import (
+    Check,
     CheckKind,
     GateState,
     Ingest,
@@ -68,6 +69,16 @@ def _headline(state: GateState, total: LedgerRow, broken: int, reasons: Sequence
     return words.passed_headline(total) if state == "passed" else words.nothing_tested_headline(total)
 
 
+# Passed checks that get a row. A large project has tens of thousands, and no reader of them.
+PASSED_ROWS = 3000
+
+
+def _worth_a_row(checks: Sequence[Check], look: Lookup) -> list[Check]:
+    passed = [check for check in checks if look.result(check).status in {"passed", "reused"}]
+    others = [check for check in checks if look.result(check).status not in {"passed", "reused"}]
+    return others + sorted(passed, key=lambda check: check.name)[:PASSED_ROWS]
+
+
 # In the document for those who look, and no news to anybody else.
 QUIET = frozenset({"dimension-defaulted"})
 
@@ -75,7 +86,7 @@ QUIET = frozenset({"dimension-defaulted"})
 def _section(ingest: Ingest, verdict: Verdict, receipt: Receipt | None) -> Section:
     source, run, scores = ingest.source, ingest.run, ingest.scores
     look = Lookup(ingest)
-    rows = tuple(sorted(map(look.row, ingest.checks), key=row_order))
+    rows = tuple(sorted(map(look.row, _worth_a_row(ingest.checks, look)), key=row_order))
     datasets = tuple(sorted(map(look.dataset_row, ingest.datasets), key=dataset_order))
     kinds: dict[CheckKind, LedgerRow] = {
         "data_test": ingest.ledger.data_test,
@@ -104,6 +115,7 @@ def _section(ingest: Ingest, verdict: Verdict, receipt: Receipt | None) -> Secti
         datasets=datasets,
         causes=tuple(sorted(map(look.cause, ingest.causes), key=cause_order)),
         rows=rows,
+        rows_left=len(ingest.checks) - len(rows),
         warnings=tuple(line_of(f"{w.text} [{w.code}]", 500) for w in run.warnings if w.code not in QUIET),
         run_key=line_of(run.key),
         completed_at=line_of(run.completed_at),

@@ -98,7 +98,8 @@ class Section(Value, frozen=True, kw_only=True):
     dimensions: tuple[tuple[str, float | None], ...]
     datasets: tuple[DatasetRow, ...]
     causes: tuple[CauseView, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[Row, ...]  # worst first: all that did not pass, and as many of the others as anybody reads
+    rows_left: int  # passed checks without a row
     warnings: tuple[str, ...]
     run_key: str
     completed_at: str
