@@ -53,6 +53,8 @@ def serving(answer, *, tls=None):
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or every answer waits 40 ms for an acknowledgement
+        wbufsize = -1
 
         def __getattr__(self, name):
             if name.startswith("do_"):

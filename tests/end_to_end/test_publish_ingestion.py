@@ -107,8 +107,7 @@ def test_a_known_run_with_another_content_is_refused(platform, tmp_path):
         ("POST", "/complete"),
     ],
 )
-@pytest.mark.parametrize("made", [reply(500), DROP])
-@pytest.mark.parametrize("when", ["instead", "after"])
+@pytest.mark.parametrize(("when", "made"), [("instead", reply(500)), ("after", DROP)])
 def test_an_outage_in_the_middle_and_a_second_attempt(platform, tmp_path, method, part, made, when):
     ingest = make_ingest(40, 3)
     is_down = True
