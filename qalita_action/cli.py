@@ -237,7 +237,7 @@ def _dry_run(resolved: Resolved, context: CIContext, world: World) -> None:
     from qalita_action import pipeline
     from qalita_action.model import to_json
 
-    ingests = pipeline.plan(resolved.settings, context, world)
+    ingests = pipeline.plan(resolved.settings, context, world).ingests
     if resolved.settings.output == "json":
         for ingest in ingests:
             sys.stdout.buffer.write(to_json(ingest) + b"\n")
@@ -254,8 +254,9 @@ def _dry_run(resolved: Resolved, context: CIContext, world: World) -> None:
 def _report(outcome: Any, resolved: Resolved, world: World) -> None:
     from qalita_action import pipeline, report
 
+    color = sys.stdout.isatty() and "NO_COLOR" not in world.env
     options = pipeline.report_options(
-        resolved.settings, outcome.context, world, color=sys.stdout.isatty() and "NO_COLOR" not in world.env
+        resolved.settings, outcome.context, world, color=color, folders=outcome.folders
     )
     rendered = report.render(outcome.ingests, outcome.verdict, outcome.receipts, options)
     report.write(rendered, options, sys.stdout, sys.stderr)

@@ -75,6 +75,9 @@ KNOBS: dict[str, Knob] = {
         "How fine the metrics of the results API are.", "source|table|column|check", "column"
     ),
     "pack": Knob("The QALITA pack that the results API files them under.", "NAME", "dbt_ingest"),
+    "source_id": Knob(
+        "A source that the platform has already (results API).", "ID", "found or made by its name"
+    ),
     "visibility": Knob("Visibility of a source that is created.", "private|internal|public", "internal"),
     "send_messages": Knob("Send dbt's error messages: they may hold data.", "", "off"),
     "send_sql": Knob("Send where clauses: they may hold data.", "", "off"),

@@ -5,6 +5,7 @@ Only the two ends touch the world, and both get what they need as arguments: no 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,7 +29,6 @@ from qalita_action.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from qalita_action.settings import Resolved, Settings
 
@@ -51,6 +51,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     context: CIContext
     ingests: tuple[Ingest, ...]
+    folders: dict[str, str]
     verdict: Verdict
     receipts: tuple[Receipt, ...]
     exit_code: ExitCode
@@ -65,20 +66,41 @@ def detect(resolved: Resolved, world: World) -> CIContext:
     return ci.detect(world.env, world.workspace, said)
 
 
-def plan(settings: Settings, context: CIContext, world: World) -> tuple[Ingest, ...]:
-    """One document per dbt project, sorted by directory. Every bad file of every project is told at once."""
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """One document per dbt project, sorted by directory; and where each project lies in the repository."""
+
+    ingests: tuple[Ingest, ...]
+    folders: dict[str, str]
+
+
+def plan(settings: Settings, context: CIContext, world: World) -> Plan:
+    """Every bad file of every project is told at once."""
     found = dbt.locate(settings.places(), world.workspace, world.env)
     vetting = settings.vetting(moment(context.ci.started_at), is_change=context.is_change)
     ingests: list[Ingest] = []
+    folders: dict[str, str] = {}
     errors: list[IngestError] = []
     for files in found:
         try:
             evidence = dbt.read(files, vetting)
-            ingests.append(mapping.to_ingest(evidence, context, settings.policy(TOOL)))
+            ingest = mapping.to_ingest(evidence, context, settings.policy(TOOL))
         except IngestError as e:
             errors.append(e)
+            continue
+        ingests.append(ingest)
+        folders[ingest.run.key] = _folder(files, world.workspace)
     raise_all(errors)
-    return tuple(ingests)
+    return Plan(ingests=tuple(ingests), folders=folders)
+
+
+def _folder(files: dbt.Found, workspace: Path) -> str:
+    """The project's folder as the repository sees it, "" for its root or where no project file tells."""
+    if files.project_file is None:
+        return ""
+    project = files.project_file.parent.resolve()
+    here = workspace.resolve()
+    root = next((p for p in (here, *here.parents) if (p / ".git").exists()), here)
+    return project.relative_to(root).as_posix().removeprefix(".") if project.is_relative_to(root) else ""
 
 
 def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
@@ -95,13 +117,14 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
                 withheld = _no_account(context)
             else:
                 errors.append(e)
-    ingests: tuple[Ingest, ...] = ()
+    planned = Plan(ingests=(), folders={})
     try:
-        ingests = plan(settings, context, world)
+        planned = plan(settings, context, world)
     except IngestError as e:
         errors.append(e)
     raise_all(errors)
 
+    ingests = planned.ingests
     verdict = mapping.verdict(ingests, Gate(fail_on=settings.fail_on))
     if target is None:
         receipts = tuple(_skipped(i, withheld or "") for i in ingests)
@@ -110,6 +133,7 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
     return Outcome(
         context=context,
         ingests=ingests,
+        folders=planned.folders,
         verdict=verdict,
         receipts=receipts,
         exit_code=exit_code(verdict, receipts, settings, context),
@@ -130,7 +154,15 @@ def _publish(
         publish.spool.write(ingest, page, world.workspace / settings.spool_dir) if keep else None
         for ingest, page in zip(ingests, pages, strict=True)
     ]
-    return publish.send(target, ingests, pages, spools, is_change=context.is_change, now=world.now)
+    receipts = publish.send(target, ingests, pages, spools, is_change=context.is_change, now=world.now)
+    return tuple(_from_workspace(r, world.workspace) for r in receipts)
+
+
+def _from_workspace(receipt: Receipt, workspace: Path) -> Receipt:
+    """The spool's path as later steps know it: a container's /github/workspace means nothing to them."""
+    if receipt.spool is None or not Path(receipt.spool).is_relative_to(workspace):
+        return receipt
+    return msgspec.structs.replace(receipt, spool=Path(receipt.spool).relative_to(workspace).as_posix())
 
 
 def planned(resolved: Resolved, ingests: Sequence[Ingest], world: World) -> list[tuple[PlannedRequest, ...]]:
@@ -145,7 +177,7 @@ def check(resolved: Resolved, context: CIContext, world: World) -> list[Finding]
     findings: list[Finding] = []
     ingests: tuple[Ingest, ...] = ()
     try:
-        ingests = plan(resolved.settings, context, world)
+        ingests = plan(resolved.settings, context, world).ingests
     except IngestError as e:
         findings += [_finding("artifacts", error) for error in _flat(e)]
     for ingest in ingests:
@@ -165,7 +197,9 @@ def check(resolved: Resolved, context: CIContext, world: World) -> list[Finding]
     return [*publish.check(target, names, now=world.now()), *findings]
 
 
-def report_options(settings: Settings, context: CIContext, world: World, *, color: bool) -> ReportOptions:
+def report_options(
+    settings: Settings, context: CIContext, world: World, *, color: bool, folders: dict[str, str]
+) -> ReportOptions:
     on_github = context.ci.provider in ("github", "gitea", "forgejo")
     return ReportOptions(
         output=settings.output,
@@ -176,6 +210,7 @@ def report_options(settings: Settings, context: CIContext, world: World, *, colo
         directory=settings.report_dir,
         summary_path=world.env.get("GITHUB_STEP_SUMMARY") or None if on_github else None,
         outputs_path=world.env.get("GITHUB_OUTPUT") or None if on_github else None,
+        folders=folders,
     )
 
 

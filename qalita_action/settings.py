@@ -68,6 +68,7 @@ class Settings(BaseModel):
     max_undecided: float = _field("max_undecided", 0.10, ge=0, le=1)
     metrics_detail: Literal["source", "table", "column", "check"] = _field("metrics_detail", "column")
     pack: str = _field("pack", "dbt_ingest")
+    source_id: str | None = _field("source_id", None)
     visibility: Literal["private", "internal", "public"] = _field("visibility", "internal")
     send_messages: bool = _field("send_messages", False)
     send_sql: bool = _field("send_sql", False)
@@ -91,6 +92,7 @@ class Settings(BaseModel):
             verify_tls=not self.skip_ssl_verify,
             timeout_s=self.publish_timeout,
             pack=self.pack,
+            source_id=self.source_id,
             metrics_detail=self.metrics_detail,
             folder=self.report_dir,
             spool_dir=self.spool_dir,

@@ -246,6 +246,19 @@ def test_nothing_selected_is_red_alone_and_a_notice_where_it_is_said_to_be_norma
     assert "passed" not in process.stdout.splitlines()[0]
 
 
+@pytest.mark.parametrize("elapsed", [63_931_011_636, -1, "soon", None, 1e400, 10**400])
+def test_an_elapsed_time_that_no_run_can_have_had_is_unknown(target, elapsed):
+    path = target / "run_results.json"
+    results = json.loads(path.read_text())
+    results["elapsed_time"] = elapsed
+    path.write_text(json.dumps(results))
+    (found,) = locate(Places(path=str(target)), target, {})
+    ingest = mapping.to_ingest(read(found, Vetting()), CIContext(), Policy(tool=Tool(name="t", version="0")))
+    assert ingest.run.elapsed_s is None
+    assert ingest.run.started_at is None
+    assert ingest.ledger.data_test.passed == 17
+
+
 # ------------------------------------------------------------------ anything at all
 
 VALUES = st.recursive(

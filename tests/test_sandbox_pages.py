@@ -81,7 +81,7 @@ def crawl(server, start="/"):
 
 def test_an_empty_stand_in_says_what_to_type(server):
     home = page(server.url)
-    assert f"export QALITA_ENDPOINT={server.url}" in home.text
+    assert f"export QALITA_WORKER_ENDPOINT={server.url}" in home.text
     assert "qalita-ingest dbt" in home.text
     for path in ("/issues", "/jobs", "/metrics", "/recommendations"):
         assert re.search(r"No \w+( yet)?\.", page(server.url + path).text), path

@@ -25,8 +25,8 @@ def test_serve_tells_its_address_and_token_and_ends_quietly(tmp_path, number):
         try:
             told = [process.stdout.readline() for _ in range(3)]
             assert "not QALITA" in told[0]
-            endpoint = re.fullmatch(r"export QALITA_ENDPOINT=(http://127\.0\.0\.1:\d+)\n", told[1])[1]
-            token = re.fullmatch(r"export QALITA_TOKEN=(\S+)\n", told[2])[1]
+            endpoint = re.fullmatch(r"export QALITA_WORKER_ENDPOINT=(http://127\.0\.0\.1:\d+)\n", told[1])[1]
+            token = re.fullmatch(r"export QALITA_WORKER_TOKEN=(\S+)\n", told[2])[1]
             headers = {"Authorization": f"Bearer {token}"}
             assert httpx.get(f"{endpoint}/api/v2/users/1", headers=headers).status_code == 200
             process.send_signal(number)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qalita_action.dbt import vet
     from qalita_action.dbt.shapes import Manifest
 
+_TEN_YEARS_S = 10 * 366 * 86_400
 Selection = Literal["all", "some", "unknown"]
 
 # Names that people give to `DBT_ENV_CUSTOM_ENV_<NAME>` for the commit, and dbt Cloud's own.
@@ -79,8 +80,10 @@ def stamped_sha(metas: list[Metadata | None]) -> str | None:
     return None
 
 
-def number(value: Any) -> float | None:
+def seconds(value: Any) -> float | None:
+    """An elapsed time that a run of dbt can have had; None for no number, below zero, or over ten years."""
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return found if 0 <= found < _TEN_YEARS_S else None

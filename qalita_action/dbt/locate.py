@@ -172,6 +172,7 @@ def _directory(
     sources = _file(directory, "sources.json")
     if not results and sources is None:
         raise _no_results(directory)
+    beside = directory.parent / PROJECT_FILE
     return Found(
         directory=directory,
         manifest=manifest,
@@ -179,7 +180,7 @@ def _directory(
         sources=sources,
         catalog=_file(directory, "catalog.json"),
         named=named,
-        project_file=project,
+        project_file=project or (beside if beside.is_file() else None),
         project_name=project_name,
     )
 

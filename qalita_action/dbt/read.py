@@ -177,8 +177,8 @@ def _evidence(
     moments = [m for f in used if (m := f.generated_at)]
     if sources and (m := vet.moment(sources[0].metadata.generated_at if sources[0].metadata else None)):
         moments.append(m)
-    elapsed = [e for f in used if (e := facts.number(f.results.elapsed_time)) is not None]
-    if sources and (e := facts.number(sources[0].elapsed_time)) is not None:
+    elapsed = [e for f in used if (e := facts.seconds(f.results.elapsed_time)) is not None]
+    if sources and (e := facts.seconds(sources[0].elapsed_time)) is not None:
         elapsed.append(e)
     meta = manifest.metadata or Metadata()
     return Evidence(

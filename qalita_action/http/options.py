@@ -21,8 +21,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str
     token: Secret | None = None
     service: str = "QALITA"
-    endpoint_name: str = "--endpoint (QALITA_ENDPOINT)"
-    token_name: str = "--token (QALITA_TOKEN)"  # noqa: S105 - a setting's name
+    endpoint_name: str = "--endpoint (QALITA_WORKER_ENDPOINT)"
+    token_name: str = "--token (QALITA_WORKER_TOKEN)"  # noqa: S105 - a setting's name
     ca_name: str = "--ca-bundle (QALITA_CA_BUNDLE)"
     ca: str | None = None
     client_cert: str | None = None

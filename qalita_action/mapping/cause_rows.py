@@ -73,9 +73,7 @@ def _of_dataset(dataset: Dataset, key: str, consequences: Iterable[str]) -> Caus
         level="high",
         title=f"{dataset.kind} {dataset.name} {what}",
         body=_sentences(
-            dataset.run.message,
-            f"Declared in {dataset.path}." if dataset.path else None,
-            _because(followed),
+            dataset.run.message, f"Declared in {dataset.path}" if dataset.path else None, _because(followed)
         ),
         dataset=dataset.key,
         checks=(),
@@ -100,12 +98,12 @@ def _of_check(
         level=level,
         title=title,
         body=_sentences(
-            about[:1].upper() + about[1:] + ".",
+            about,
             _threshold(check, result),
-            "Its row is missing from sources.json: dbt leaves out sources whose query failed."
+            "Its row is missing from sources.json: dbt leaves out sources whose query failed"
             if word == "vanished"
             else result.message,
-            f"Declared in {check.path}." if check.path else None,
+            f"Declared in {check.path}" if check.path else None,
             _because(followed),
         ),
         dataset=check.dataset,
@@ -133,13 +131,14 @@ def _threshold(check: Check, result: Result) -> str | None:
     if check.kind != "freshness" or result.status not in ("failed", "warned"):
         return None
     limit = check.error_if if result.status == "failed" else check.warn_if
-    return f"The data is {limit}." if limit else None
+    return f"The data is {limit}" if limit else None
 
 
 def _because(consequences: tuple[str, ...]) -> str | None:
     count = len(consequences)
-    return f"Skipped because of it: {count} {'node' if count == 1 else 'nodes'}." if count else None
+    return f"Skipped because of it: {count} {'node' if count == 1 else 'nodes'}" if count else None
 
 
 def _sentences(*parts: str | None) -> str:
-    return " ".join(p for p in parts if p)
+    """Parts of which each is a sentence; dbt's own messages bring their full stop or not."""
+    return " ".join(f"{p.rstrip(' .')}." for p in parts if p)

@@ -193,7 +193,7 @@ def _criteria(node: Node, row: FreshnessRow | None) -> dict[str, str]:
             said = getattr(row.criteria, key)
             count, period = (said.count, said.period) if said else (None, None)
         if count is not None:
-            found[key] = f"{count} {period}"
+            found[key] = f"{count} {period}{'' if count == 1 else 's'}"
     return found
 
 

@@ -149,7 +149,10 @@ class Receipt(Value, frozen=True, kw_only=True):
 
 
 class ReportOptions(Value, frozen=True, kw_only=True):
-    """Where reports go. Paths are None where the CI gives none; provider decides the dialects."""
+    """Where reports go. Paths are None where the CI gives none; provider decides the dialects.
+
+    folders  run key -> the dbt project's folder in the repository; missing: the root
+    """
 
     output: Literal["text", "json"] = "text"
     provider: str | None = None
@@ -159,3 +162,4 @@ class ReportOptions(Value, frozen=True, kw_only=True):
     directory: str = "qalita-report"
     summary_path: str | None = None
     outputs_path: str | None = None
+    folders: dict[str, str] = msgspec.field(default_factory=dict)

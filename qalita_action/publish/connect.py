@@ -21,8 +21,8 @@ from qalita_action.redact import Secret, mask_url
 
 API_SUFFIX = re.compile(r"(?:/+|/api(?:/v[12])?)$")
 LATEST = 253_402_300_799  # the last second of year 9999
-ENDPOINT = "--endpoint (QALITA_WORKER_ENDPOINT)"
-TOKEN = "--token (QALITA_WORKER_TOKEN)"  # noqa: S105 - a setting's name
+ENDPOINT = Options(base_url="").endpoint_name
+TOKEN = Options(base_url="").token_name
 NEW_TOKEN = f"make an API token on your QALITA profile page and give it as {TOKEN}, from a secret of your CI"
 
 

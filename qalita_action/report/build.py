@@ -3,7 +3,8 @@ fails: it may only look worse than the verdict, never better."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from qalita_action.model import (
     Check,
@@ -29,11 +30,20 @@ def worst(states: Sequence[GateState]) -> GateState:
     return max(states, key=_WORST_STATE.index)
 
 
-def build(ingests: Sequence[Ingest], verdict: Verdict, receipts: Sequence[Receipt] = ()) -> View:
+def build(
+    ingests: Sequence[Ingest],
+    verdict: Verdict,
+    receipts: Sequence[Receipt] = (),
+    folders: Mapping[str, str] = MappingProxyType({}),
+) -> View:
+    """folders: run key -> the project's folder in the repository; missing: the root."""
     by_run = {receipt.run_key: receipt for receipt in receipts}
     sections = tuple(
         sorted(
-            (_section(ingest, verdict, by_run.get(ingest.run.key)) for ingest in ingests),
+            (
+                _section(ingest, verdict, by_run.get(ingest.run.key), folders.get(ingest.run.key, ""))
+                for ingest in ingests
+            ),
             key=lambda section: -_WORST_STATE.index(section.state),
         )
     )
@@ -83,9 +93,9 @@ def _worth_a_row(checks: Sequence[Check], look: Lookup) -> list[Check]:
 QUIET = frozenset({"dimension-defaulted"})
 
 
-def _section(ingest: Ingest, verdict: Verdict, receipt: Receipt | None) -> Section:
+def _section(ingest: Ingest, verdict: Verdict, receipt: Receipt | None, folder: str) -> Section:
     source, run, scores = ingest.source, ingest.run, ingest.scores
-    look = Lookup(ingest)
+    look = Lookup(ingest, folder)
     rows = tuple(sorted(map(look.row, _worth_a_row(ingest.checks, look)), key=row_order))
     datasets = tuple(sorted(map(look.dataset_row, ingest.datasets), key=dataset_order))
     kinds: dict[CheckKind, LedgerRow] = {

@@ -48,7 +48,9 @@ def cause_order(cause: CauseView) -> tuple[int, int, float, str]:
 class Lookup:
     """The rows of one document by key, for as long as its section is built."""
 
-    def __init__(self, ingest: Ingest) -> None:
+    def __init__(self, ingest: Ingest, folder: str = "") -> None:
+        """folder: of the dbt project in the repository; the document's paths count from there."""
+        self.folder = f"{folder.strip('/')}/" if folder.strip("/") else ""
         self.run = ingest.run
         self.scores = ingest.scores.by_dataset
         self.checks: dict[str | None, Check] = {check.key: check for check in ingest.checks}
@@ -80,11 +82,10 @@ class Lookup:
         return self._places[path, line]
 
     def _place(self, path: str | None, line: int | None) -> Place | None:
-        return (
-            Place(path=self.line(path), line=line, link=places.file_link(self.run, path, line))
-            if path
-            else None
-        )
+        if not path:
+            return None
+        where = self.folder + path
+        return Place(path=self.line(where), line=line, link=places.file_link(self.run, where, line))
 
     def row(self, check: Check) -> Row:
         result = self.result(check)

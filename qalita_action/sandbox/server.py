@@ -121,8 +121,8 @@ def announce(running: Running) -> None:
     """Says on standard output where it listens and what a client needs, one line each."""
     lines = (
         f"A stand-in for QALITA, not QALITA: {running.url}",
-        f"export QALITA_ENDPOINT={running.url}",
-        f"export QALITA_TOKEN={running.token}",
+        f"export QALITA_WORKER_ENDPOINT={running.url}",
+        f"export QALITA_WORKER_TOKEN={running.token}",
     )
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
