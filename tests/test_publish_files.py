@@ -10,7 +10,8 @@ from make_ingest import TOOL, make_ingest
 
 from qalita_action import publish
 from qalita_action.model import Target
-from qalita_action.publish.results_files import files, fraction
+from qalita_action.publish.results_files import files
+from qalita_action.publish.results_scopes import fraction
 
 replace = msgspec.structs.replace
 SOURCE = {"perimeter": "dataset", "value": "shop-prod"}

@@ -18,6 +18,10 @@ class Budget:
         """Seconds, never below zero."""
         return max(0.0, self._end - time.monotonic())
 
+    def stop(self) -> None:
+        """Spend what is left: whoever shares the budget begins nothing more."""
+        self._end = 0.0
+
     @property
     def is_spent(self) -> bool:
         return self.left() <= 0.0

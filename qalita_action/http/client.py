@@ -14,14 +14,13 @@ from qalita_action.http.failures import (
     Failed,
     LostAnswer,
     from_exception,
-    from_status,
-    http_date,
-    is_page,
     not_the_api,
     out_of_time,
     shown,
 )
+from qalita_action.http.statuses import from_status, http_date, is_page
 from qalita_action.http.tls import tls_context
+from qalita_action.redact import defuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -265,4 +264,4 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 def _tell(details: RetryDetails) -> None:
     cause = details.caused_by
     what = cause.what if isinstance(cause, IngestError) else str(cause)
-    LOG.warning("%s Trying again in %.1f s.", what, details.wait_for)
+    LOG.warning("%s Trying again in %.1f s.", defuse(what), details.wait_for)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=BaseModel)
 Json = dict[str, Any]
+DECIMALS = re.compile(r"\.(\d+)")
 
 
 def parse(client: Client, answer: Answer, model: type[M]) -> M:
@@ -69,8 +71,10 @@ def utc(text: Any) -> datetime | None:
     """The platform's times: ISO 8601, or `YYYY-MM-DD HH:MM:SS` in UTC without saying so."""
     if not isinstance(text, str):
         return None
+    # Python 3.10 reads three or six decimals of a second only.
+    exact = DECIMALS.sub(lambda m: f".{m.group(1)[:6]:0<6}", text.strip().replace("Z", "+00:00"))
     try:
-        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(exact)
     except ValueError:
         return None
     return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)

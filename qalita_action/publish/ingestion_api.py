@@ -129,6 +129,9 @@ def _send_batches(sender: Sender, batches: Sequence[Batch]) -> list[BatchAnswer]
     pool = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="qalita-batch")
     try:
         return list(pool.map(lambda batch: _send_batch(sender, batch), batches))
+    except BaseException:
+        sender.budget.stop()  # the others would go on repeating for a run that has failed
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

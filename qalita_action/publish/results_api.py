@@ -16,7 +16,8 @@ from qalita_action.model import Ingest, PlannedRequest, Receipt, Target, to_json
 from qalita_action.publish import job as jobs
 from qalita_action.publish.answers import identity, row
 from qalita_action.publish.job import Place, listed
-from qalita_action.publish.results_files import Files, files, scores_sent
+from qalita_action.publish.results_files import Files, files
+from qalita_action.publish.results_scopes import scores_sent
 from qalita_action.publish.uploads import Uploader
 
 if TYPE_CHECKING:

@@ -9,39 +9,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from decimal import ROUND_DOWN, Decimal
-from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
 
 from qalita_action.model import Cause, Check, Ingest, Result, Status
+from qalita_action.publish.results_figures import figures
+from qalita_action.publish.results_scopes import Json, Scopes, ScoresSent, coverage_of, fraction, scores_sent
 
-Json = dict[str, Any]
 Detail = Literal["source", "table", "column", "check"]
-# The share of the enabled data tests that a selected run must have decided to move its source's score.
-ENOUGH_DECIDED = 0.9
-MAX_FIGURE_ROWS = 5000
 COUNTED: tuple[Status, ...] = ("passed", "warned", "failed", "errored", "skipped", "not_run")
-# The platform colours pass and fail; the others are dbt's words.
-FIGURE_WORDS: dict[Status, str] = {
-    "passed": "pass",
-    "warned": "warn",
-    "failed": "fail",
-    "errored": "error",
-    "skipped": "skipped",
-    "reused": "reused",
-    "not_run": "not run",
-    "unknown": "unknown",
-}
-
-
-class ScoresSent(msgspec.Struct, frozen=True):
-    """Which scores may leave: of the source (dimensions included), and of tables and columns."""
-
-    of_source: bool
-    of_tables: bool
-    reason: str | None = None
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,81 +30,24 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
     figures: Json
 
 
-def scores_sent(ingest: Ingest) -> ScoresSent:
-    """A lower score e-mails people, so a run that saw little moves nothing."""
-    run = ingest.run
-    if run.verdict != "executed":
-        return ScoresSent(False, False, f"no scores were sent: the run is {run.verdict.replace('_', ' ')}")
-    match run.extent:
-        case "partial":
-            return ScoresSent(False, False, "no scores were sent: the run did not finish what it selected")
-        case "selected":
-            share = _coverage(ingest)
-            if share is not None and share >= ENOUGH_DECIDED:
-                return ScoresSent(True, True)
-            said = "none" if share is None else f"{float(fraction(share)) * 100:g} %"
-            return ScoresSent(
-                False,
-                True,
-                f"the source's score was not sent: the run decided {said} of the enabled data tests, "
-                f"and it takes {ENOUGH_DECIDED:.0%}",
-            )
-        case "complete":
-            return ScoresSent(True, True)
-
-
 def files(ingest: Ingest, *, detail: Detail = "column") -> Files:
     """Everything of one document that the results API takes."""
     sent = scores_sent(ingest)
-    scopes = _Scopes(ingest)
+    scopes = Scopes(ingest)
     found = _metrics(ingest, scopes, detail, sent)
     advice = [_recommendation(cause, ingest, scopes) for cause in ingest.causes]
     return Files(
         metrics=found,
         recommendations=advice,
         schemas=_schemas([*found, *advice], scopes),
-        figures=_figures(ingest, scopes, sent),
+        figures=figures(ingest, scopes, sent),
     )
-
-
-@lru_cache(maxsize=4096)  # most columns of a large project have one of a few scores
-def fraction(value: float) -> str:
-    """0.98765 -> "0.9876", 1.0 -> "1.0": rounded down, as text."""
-    cut = Decimal(repr(value)).quantize(Decimal("0.0001"), rounding=ROUND_DOWN)
-    text = f"{cut:f}".rstrip("0")
-    return f"{text}0" if text.endswith(".") else text
-
-
-# ---------------------------------------------------------------- scopes
-
-
-class _Scopes:
-    """Where a number belongs: the source, a table, or a column, in the platform's words; and what stands
-    behind a key."""
-
-    def __init__(self, ingest: Ingest) -> None:
-        self.source: Json = {"perimeter": "dataset", "value": ingest.source.name}
-        self.names = {dataset.key: dataset.scope for dataset in ingest.datasets}
-        self.checks = {check.key: check for check in ingest.checks}
-        self.statuses = {result.check: result.status for result in ingest.results}
-
-    def table(self, name: str) -> Json:
-        return {"perimeter": "table", "value": name, "parent_scope": self.source}
-
-    def column(self, table: str, name: str) -> Json:
-        return {"perimeter": "column", "value": f"{table}.{name}", "parent_scope": self.source}
-
-    def of(self, dataset: str | None, column: str | None) -> Json:
-        table = self.names.get(dataset or "")
-        if table is None:
-            return self.source
-        return self.column(table, column) if column else self.table(table)
 
 
 # ---------------------------------------------------------------- metrics
 
 
-def _metrics(ingest: Ingest, scopes: _Scopes, detail: Detail, sent: ScoresSent) -> list[Json]:
+def _metrics(ingest: Ingest, scopes: Scopes, detail: Detail, sent: ScoresSent) -> list[Json]:
     pairs = _pairs(ingest)
     found = _of_source(ingest, pairs, scopes.source, sent)
     if detail != "source":
@@ -152,7 +72,7 @@ def _of_source(
     if sent.of_source and scores.overall is not None:
         found.append(_metric("score", fraction(scores.overall), scope))
     found += _tallies(pairs, scope)
-    coverage = _coverage(ingest)
+    coverage = coverage_of(ingest)
     if coverage is not None:
         found.append(_metric("coverage", fraction(coverage), scope))
     if sent.of_source:
@@ -165,7 +85,7 @@ def _of_source(
 
 
 def _of_tables(
-    ingest: Ingest, pairs: list[tuple[Check, Result]], scopes: _Scopes, sent: ScoresSent
+    ingest: Ingest, pairs: list[tuple[Check, Result]], scopes: Scopes, sent: ScoresSent
 ) -> list[Json]:
     by_table: dict[str, list[tuple[Check, Result]]] = {}
     for check, result in pairs:
@@ -181,7 +101,7 @@ def _of_tables(
     return found
 
 
-def _of_columns(ingest: Ingest, scopes: _Scopes) -> list[Json]:
+def _of_columns(ingest: Ingest, scopes: Scopes) -> list[Json]:
     columns = dict.fromkeys((c.dataset, c.column) for c in ingest.checks if c.dataset and c.column)
     found: list[Json] = []
     for dataset, column in columns:
@@ -191,7 +111,7 @@ def _of_columns(ingest: Ingest, scopes: _Scopes) -> list[Json]:
     return found
 
 
-def _of_checks(pairs: list[tuple[Check, Result]], scopes: _Scopes) -> list[Json]:
+def _of_checks(pairs: list[tuple[Check, Result]], scopes: Scopes) -> list[Json]:
     """Failures of each check where not zero. Two checks that share an identity share a metric: the worse."""
     worst: dict[tuple[str, str], Json] = {}
     for check, result in pairs:
@@ -213,11 +133,6 @@ def _tallies(pairs: list[tuple[Check, Result]], scope: Json) -> list[Json]:
     return found + [_metric(f"tests_{status}", counts.get(status, 0), scope) for status in COUNTED]
 
 
-def _coverage(ingest: Ingest) -> float | None:
-    row = ingest.ledger.data_test
-    return row.executed / row.expected if row.expected else None
-
-
 def _metric(key: str, value: Any, scope: Json) -> Json:
     return {"key": key, "value": value, "scope": scope}
 
@@ -229,7 +144,7 @@ def _snake(text: str) -> str:
 # ---------------------------------------------------------------- recommendations
 
 
-def _recommendation(cause: Cause, ingest: Ingest, scopes: _Scopes) -> Json:
+def _recommendation(cause: Cause, ingest: Ingest, scopes: Scopes) -> Json:
     named = [scopes.checks[key] for key in cause.checks if key in scopes.checks]
     columns = {check.column for check in named}
     column = next(iter(columns)) if len(columns) == 1 else None
@@ -258,7 +173,7 @@ def _told(cause: Cause, checks: list[Check], ingest: Ingest) -> list[str]:
     return lines
 
 
-def _type(checks: list[Check], scopes: _Scopes) -> str:
+def _type(checks: list[Check], scopes: Scopes) -> str:
     statuses = {scopes.statuses.get(check.key) for check in checks}
     for status, words in (
         ("failed", "dbt test failed"),
@@ -271,10 +186,10 @@ def _type(checks: list[Check], scopes: _Scopes) -> str:
     return "dbt test not evaluated" if checks else "dbt build failed"
 
 
-# ---------------------------------------------------------------- schemas and figures
+# ---------------------------------------------------------------- schemas
 
 
-def _schemas(rows: list[Json], scopes: _Scopes) -> list[Json]:
+def _schemas(rows: list[Json], scopes: Scopes) -> list[Json]:
     """The platform draws a source's tree from these alone: every table and column that a row names."""
     found = {("dataset", str(scopes.source["value"])): scopes.source}
     for row in rows:
@@ -284,63 +199,3 @@ def _schemas(rows: list[Json], scopes: _Scopes) -> list[Json]:
             found.setdefault(("table", table), scopes.table(table))
         found.setdefault((scope["perimeter"], str(scope["value"])), scope)
     return [_metric(perimeter, value, scope) for (perimeter, value), scope in found.items()]
-
-
-def _figures(ingest: Ingest, scopes: _Scopes, sent: ScoresSent) -> Json:
-    statuses = Counter(result.status for result in ingest.results)
-    figures = [
-        _figure(
-            "tests_by_status",
-            "composition",
-            "dbt tests by status",
-            "status",
-            "tests",
-            [[word, statuses[status]] for status, word in FIGURE_WORDS.items() if statuses[status]],
-            scopes.source,
-        )
-    ]
-    if sent.of_source:
-        rows = [
-            [k, float(fraction(v))] for k, v in sorted(ingest.scores.by_dimension.items()) if v is not None
-        ]
-        figures.append(
-            _figure(
-                "score_by_dimension",
-                "breakdown",
-                "Score by dimension",
-                "dimension",
-                "score",
-                rows,
-                scopes.source,
-            )
-        )
-    if sent.of_tables:
-        scores = {scopes.names[k]: v for k, v in ingest.scores.by_dataset.items() if k in scopes.names}
-        rows = [[k, float(fraction(v))] for k, v in sorted(scores.items()) if v is not None]
-        figures.append(
-            _figure("score_by_table", "breakdown", "Score by table", "table", "score", rows, scopes.source)
-        )
-    return {
-        "version": 1,
-        "measures": {
-            "score": {"unit": "ratio", "direction": "higher_is_better", "target": 1.0},
-            "tests": {"unit": "count"},
-        },
-        "figures": [figure for figure in figures if figure["rows"]],
-    }
-
-
-def _figure(
-    key: str, intent: str, title: str, dim: str, measure: str, rows: list[list[Any]], scope: Json
-) -> Json:
-    return {
-        "key": key,
-        "intent": intent,
-        "of": "score",
-        "scope": scope,
-        "title": title,
-        "dims": [{"name": dim, "type": "nominal"}],
-        "measures": [measure],
-        "rows": rows[:MAX_FIGURE_ROWS],
-        "truncated": len(rows) > MAX_FIGURE_ROWS,
-    }
