@@ -284,7 +284,9 @@ def test_a_git_that_fails_is_a_warning(repo, tmp_path):
 def test_an_abbreviated_commit_is_completed(repo):
     first = commit(repo)
     second = commit(repo, "b.txt")
-    assert ci.detect({}, repo, {"sha": (second[:12], "flag")}).git.sha == second
+    third = commit(repo, "c.txt")
+    assert ci.detect({}, repo, {"sha": (third[:12], "flag")}).git.sha == third
+    assert ci.detect({}, repo, {"sha": (second[:12], "flag")}).git.sha == second  # HEAD names its parent
     assert ci.detect({"PATH": PATH}, repo, {"sha": (first[:12], "flag")}).git.sha == first
     context = ci.detect({}, repo, {"sha": (first[:12], "flag")})
     assert context.git.sha == first[:12]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from qalita_action.ci.fields import Found
 from qalita_action.ci.git_child import GitProgram, ask, on_path
+from qalita_action.ci.row import Commit
 from qalita_action.ci.values import full_sha
 from qalita_action.model import RunWarning, Value
 
@@ -41,19 +42,20 @@ class Checkout(Value, frozen=True, kw_only=True):
 def read(workspace: Path, env: Mapping[str, str]) -> Checkout:
     """The repository that holds workspace; a Checkout without fields where there is none."""
     git = on_path(env)
+    if not _has_git_entry(workspace):  # GitPython costs a sixth of a second to import
+        return Checkout(git=git)
     try:
         with _open(workspace) as repo:
             return _describe(repo, git)
     except _errors() as error:
-        warnings = (_unreadable(type(error).__name__),) if _has_git_entry(workspace) else ()
-        return Checkout(git=git, warnings=warnings)
+        return Checkout(git=git, warnings=(_unreadable(type(error).__name__),))
 
 
-def parents(checkout: Checkout, sha: str) -> tuple[str, ...]:
-    """The parents that the commit itself names, also where a shallow clone does not have them; empty where
-    the commit cannot be read."""
+def commit_of(checkout: Checkout, sha: str) -> Commit | None:
+    """A commit as its object tells it; None where it cannot be read. Its parents are known also where a
+    shallow clone does not have them."""
     if checkout.objects is None or len(sha) != 40:
-        return ()
+        return None
     errors = _errors()
     from git.db import GitDB
 
@@ -61,16 +63,29 @@ def parents(checkout: Checkout, sha: str) -> tuple[str, ...]:
         commit = GitDB(checkout.objects).stream(bytes.fromhex(sha))
         raw = commit.read() if commit.type == b"commit" and commit.size <= _LARGEST_COMMIT else b""
     except errors:
-        return ()
-    header = raw.partition(b"\n\n")[0].decode("ascii", "replace")
-    words = (line.partition(" ") for line in header.splitlines())
-    return tuple(parent for word, _, parent in words if word == "parent" and full_sha(parent))
+        return None
+    header, _, message = raw.decode("utf-8", "replace").partition("\n\n")
+    lines = [line.partition(" ") for line in header.split("\n")]
+    return Commit(
+        sha=sha,
+        parents=tuple(parent for word, _, parent in lines if word == "parent" and full_sha(parent)),
+        committer=next((who for word, _, who in lines if word == "committer"), ""),
+        subject=message.partition("\n")[0],
+    )
+
+
+def parents(checkout: Checkout, sha: str) -> tuple[str, ...]:
+    commit = commit_of(checkout, sha)
+    return commit.parents if commit else ()
 
 
 def complete(checkout: Checkout, short: str) -> str | None:
-    """The whole id of an abbreviated commit: HEAD if it begins so, else what git says, else None."""
-    if checkout.head and checkout.head.startswith(short):
-        return checkout.head
+    """The whole id of an abbreviated commit: that of HEAD or of a parent of it if it begins so, else what git
+    says, else None."""
+    near = (checkout.head, *parents(checkout, checkout.head)) if checkout.head else ()
+    found = next((sha for sha in near if sha.startswith(short)), None)
+    if found:
+        return found
     if checkout.git is None or checkout.root is None:
         return None
     said = ask(checkout.git, checkout.root, "rev-parse", "--verify", "--quiet", f"{short}^{{commit}}")
@@ -239,9 +254,14 @@ def _word(answer: bool | None) -> str | None:
 
 
 def _has_git_entry(workspace: Path) -> bool:
+    """Whether there is a checkout, or a bare repository, here or above."""
     try:
         start = workspace.absolute()
-        return any(os.path.lexists(folder / ".git") for folder in (start, *start.parents))
+        return any(
+            os.path.lexists(folder / ".git")
+            or (os.path.lexists(folder / "HEAD") and (folder / "objects").is_dir())
+            for folder in (start, *start.parents)
+        )
     except (OSError, ValueError):
         return False
 

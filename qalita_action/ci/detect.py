@@ -16,8 +16,10 @@ import msgspec
 from qalita_action.ci import checkout, event
 from qalita_action.ci.choose import choose
 from qalita_action.ci.fields import Cell, Found, Scope, nothing
-from qalita_action.ci.providers import NO_CI, ORCHESTRATORS, Provider
-from qalita_action.ci.urls import slug
+from qalita_action.ci.orchestrators import ORCHESTRATORS
+from qalita_action.ci.providers import NO_CI, PROVIDERS
+from qalita_action.ci.row import Provider
+from qalita_action.ci.urls import clean_url, slug
 from qalita_action.ci.values import Worth, count_of, short_sha, text_of, worth
 from qalita_action.model import CI, CIContext, Git, Orchestrator, RunWarning
 
@@ -41,18 +43,22 @@ class Known(NamedTuple):
 
 
 def detect(
-    env: Mapping[str, str], workspace: Path, overrides: Mapping[str, tuple[str, str]] = _NO_OVERRIDES
+    env: Mapping[str, str],
+    workspace: Path,
+    overrides: Mapping[str, tuple[str, str]] = _NO_OVERRIDES,
+    table: tuple[Provider, ...] = PROVIDERS,
 ) -> CIContext:
     """The context of this run.
 
     env        the environment of the process
     workspace  a folder in the checkout; the repository is looked for there and above
-    overrides  field name of run.git or run.ci -> (value, `flag`, `input` or `config`)
+    overrides  field name of run.git or run.ci -> (value, `flag`, `input`, `config` or `env:NAME`)
+    table      the providers that are known, in the order of detection
     """
     warnings: list[RunWarning] = []
     user = _users_words(overrides, warnings)
     bare = Scope(env=env, user=user)
-    row, mark = choose(bare, warnings)
+    row, mark = choose(bare, table, warnings)
     scope = Scope(env=env, event=_event(bare, row, warnings), user=user)
     tree = checkout.read(workspace, env)
     warnings += tree.warnings
@@ -60,6 +66,7 @@ def detect(
     known = _resolve(scope, row, mark, tree, warnings)
     _add_checkout(known, scope, row, tree)
     _branch_or_tag(known)
+    _drop_hint(known, row)
     warnings += [RunWarning(code=code, text=text) for test, code, text in row.notes if test(scope)]
     warnings += _doubts(known, row, tree)
 
@@ -162,11 +169,11 @@ def _add_checkout(known: dict[str, Known], scope: Scope, row: Provider, tree: ch
     trusted = not row.head_unsaid(scope) or bool(moved)
     if head and trusted:
         known.setdefault("sha", head)
-    elif head and checked_out and row.merge_ref(scope) and "sha" not in known:
-        # A merge made by the CI names the change's head second, also in a clone of depth one.
-        both_sides = checkout.parents(tree, str(head.value))
-        if len(both_sides) == 2:
-            known["sha"] = Known(both_sides[1], head.source, CHECKOUT)
+    elif head and "sha" not in known and (commit := checkout.commit_of(tree, str(head.value))):
+        # A merge that the CI made names the change's head, also in a clone of depth one.
+        told = row.head_of(scope, commit)
+        if told:
+            known["sha"] = Known(told, head.source, CHECKOUT)
     if head:
         known.setdefault("checkout_sha", head)
     same = head is None or ("sha" in known and known["sha"].value == head.value)
@@ -180,6 +187,14 @@ def _branch_or_tag(known: dict[str, Known]) -> None:
     """A run is on a branch or on a tag; the stronger source decides, and a tag before a branch."""
     if "branch" in known and "tag" in known:
         del known["branch" if known["tag"].rank <= known["branch"].rank else "tag"]
+
+
+def _drop_hint(known: dict[str, Known], row: Provider) -> None:
+    """A pull request from the default branch into a release branch does not make a run of the default branch
+    a change."""
+    branch, default, change = (known.get(name) for name in ("branch", "default_branch", "change_id"))
+    if row.hints and branch and default and change and change.rank != USER and branch.value == default.value:
+        del known["change_id"]
 
 
 # ---------------------------------------------------------------- what follows
@@ -230,11 +245,13 @@ def _orchestrator(scope: Scope) -> Orchestrator | None:
             found = {name: cell(scope) for name, cell in row.fields.items()}
             texts = {name: text_of(answer.value) for name, answer in found.items() if answer}
             attempt = texts.pop("attempt", None)
+            url = found.get("url")
             return Orchestrator(
                 name=row.name,
                 job=texts.get("job"),
                 task=texts.get("task"),
                 run_id=texts.get("run_id"),
                 attempt=count_of(attempt) if attempt else None,
+                url=clean_url(url.value) if url else None,
             )
     return None

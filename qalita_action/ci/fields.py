@@ -10,7 +10,9 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from string import Formatter
 from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import quote
 
+from qalita_action.ci.urls import repository_url, slug
 from qalita_action.ci.values import unset
 from qalita_action.model import Value
 
@@ -112,6 +114,54 @@ def match(pattern: str, inner: Cell) -> Cell:
     return cell
 
 
+def only(value: str) -> Cell:
+    """A constant, as a part of a template."""
+    return lambda _: Found(value, "")
+
+
+def number_after(inner: Cell) -> Cell:
+    """One more than a count: attempts begin at one, retries at none."""
+
+    def cell(scope: Scope) -> Found | None:
+        found = inner(scope)
+        counts = found is not None and re.fullmatch(r"[0-9]{1,8}", found.value)
+        return Found(str(int(found.value) + 1), found.source) if found and counts else None
+
+    return cell
+
+
+def quoted(inner: Cell) -> Cell:
+    """As one segment of an address."""
+
+    def cell(scope: Scope) -> Found | None:
+        found = inner(scope)
+        return Found(quote(found.value, safe="", errors="replace"), found.source) if found else None
+
+    return cell
+
+
+def path_of(inner: Cell) -> Cell:
+    """`owner/name` of a repository's address, whatever its form."""
+
+    def cell(scope: Scope) -> Found | None:
+        found = inner(scope)
+        path = slug(repository_url(found.value)) if found else None
+        return Found(path, found.source) if found and path else None
+
+    return cell
+
+
+def looked_up(table: Mapping[str, str], inner: Cell) -> Cell:
+    """The entry of a table under another cell's value, in lower case."""
+
+    def cell(scope: Scope) -> Found | None:
+        found = inner(scope)
+        entry = table.get(found.value.lower()) if found else None
+        return Found(entry, found.source) if found and entry else None
+
+    return cell
+
+
 def branch(*names: str) -> Cell:
     """The branch of the first full ref among the names that is one (`refs/heads/x`)."""
     return first(*(match(r"refs/heads/(.+)", var(name)) for name in names))
@@ -148,6 +198,15 @@ def either(*tests: Test) -> Test:
 
 def both(*tests: Test) -> Test:
     return lambda scope: all(test(scope) for test in tests)
+
+
+def neither(*tests: Test) -> Test:
+    return lambda scope: not any(test(scope) for test in tests)
+
+
+def says(cell: Cell) -> Test:
+    """Whether a cell says something."""
+    return lambda scope: cell(scope) is not None
 
 
 def never(_: Scope) -> bool:
