@@ -38,15 +38,43 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-CONTEXT_FLAGS = ("output", "job_id")
+CONTEXT_FLAGS = ("output", "sha", "branch", "default_branch", "change_id", "job_id")
+DOCKER_ARGS = Annotated[
+    bool,
+    typer.Option(
+        "--docker-args",
+        help="Print what `docker run` must be given to know the same: names and mounts, no value.",
+        show_default=False,
+    ),
+]
+# `run` knows these from dbt itself.
+NOT_FOR_RUN = frozenset(
+    {
+        "path",
+        "manifest",
+        "results",
+        "sources",
+        "catalog",
+        "target_path",
+        "dry_run",
+        "artifacts_since",
+        "max_age",
+    }
+    | {"dbt_outcome", "dbt_exit_code"}
+)
+DBT_COULD_NOT_RUN = 2  # dbt's own exit codes: 0 good, 1 something failed, 2 and above it could not run
 
 
 class Terminated(BaseException):
     """SIGTERM, raised where the program stands, so that every open job is closed on the way out."""
 
 
-def _flags(*names: str) -> Callable[[Callable[[dict[str, Any]], None]], Callable[..., None]]:
-    """Gives a command one parameter per setting: PATH as an argument, the others as --flags."""
+def _flags(
+    *names: str, rest: str | None = None
+) -> Callable[[Callable[[dict[str, Any]], None]], Callable[..., None]]:
+    """Gives a command one parameter per setting: PATH as an argument, the others as --flags. rest: the name
+    under which the remaining words come.
+    """
 
     def decorate(command: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
         def wrapper(**flags: Any) -> None:
@@ -54,10 +82,26 @@ def _flags(*names: str) -> Callable[[Callable[[dict[str, Any]], None]], Callable
 
         kind = inspect.Parameter.KEYWORD_ONLY
         parameters = [inspect.Parameter(n, kind, default=_unset(n), annotation=_annotation(n)) for n in names]
+        if rest:
+            words = Annotated[list[str], typer.Argument(help="dbt and its arguments.", metavar="-- dbt ...")]
+            parameters.append(inspect.Parameter(rest, kind, annotation=words))
         wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
         wrapper.__name__ = command.__name__
         wrapper.__doc__ = command.__doc__
+        return wrapper
+
+    return decorate
+
+
+def _also(name: str, annotation: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """One more flag that is no setting: it stands on this command line alone."""
+
+    def decorate(wrapper: Callable[..., None]) -> Callable[..., None]:
+        flags = inspect.signature(wrapper)
+        more = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+        wrapper.__signature__ = flags.replace(parameters=[*flags.parameters.values(), more])  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {**wrapper.__annotations__, name: annotation}
         return wrapper
 
     return decorate
@@ -104,14 +148,43 @@ def dbt_command(flags: dict[str, Any]) -> None:
         raise typer.Exit(outcome.exit_code)
 
 
+@app.command("run", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})
+@_flags(*(name for name in KNOBS if name not in NOT_FOR_RUN), rest="command")
+def run_command(flags: dict[str, Any]) -> None:
+    """Run dbt and publish what it did: qalita-ingest run -- dbt build. Nothing stale can slip in."""
+    command = flags.pop("command") or []
+    gc.disable()
+    with _answering(flags) as (given, outside):
+        from qalita_action import pipeline
+
+        dbts, resolved, world = pipeline.run_dbt(given, command, outside)
+        try:
+            outcome = pipeline.run(resolved, pipeline.detect(resolved, world), world)
+        except IngestError as e:
+            _complain(e.lines(), dict(world.env), _secrets(flags, dict(world.env)))
+            raise typer.Exit(dbts if dbts >= DBT_COULD_NOT_RUN else e.exit_code) from None
+        _report(outcome, resolved, world)
+        raise typer.Exit(dbts if dbts >= DBT_COULD_NOT_RUN else outcome.exit_code)
+
+
 @app.command("context")
+@_also("docker_args", DOCKER_ARGS)
 @_flags(*CONTEXT_FLAGS)
 def context_command(flags: dict[str, Any]) -> None:
     """Show what is known of the commit, branch, change, job and run, and where each fact came from."""
+    docker_args = flags.pop("docker_args")
+    if docker_args:
+        flags["output"] = "json"  # stdout goes onto a command line: masks belong to stderr
     with _answering(flags) as (resolved, world):
         from qalita_action import ci, pipeline
 
         context = pipeline.detect(resolved, world)
+        if docker_args:
+            ours = [name for name in world.env if name.startswith("QALITA_")]
+            typer.echo(ci.docker_args(world.env, world.workspace, ours))
+            for line in _not_forwarded(context):
+                typer.echo(line, err=True)
+            return
         if resolved.settings.output == "json":
             import json
 
@@ -120,6 +193,18 @@ def context_command(flags: dict[str, Any]) -> None:
         _table([(name, value or "-", source) for name, value, source in ci.rows(context)])
         for warning in context.warnings:
             _print(f"! {warning.text}")
+        if context.ci.provider is None:
+            _print(f"! {' '.join(_not_forwarded(context))}")
+
+
+def _not_forwarded(context: CIContext) -> list[str]:
+    """For who sees no CI where one is: said by this command alone, a run on a laptop need not hear it."""
+    from qalita_action import ci
+
+    if context.ci.provider is None:
+        text = "No CI is recognised. On a laptop that is so; a container was not handed the CI's variables"
+        return [f"{text}: {ci.HAND_ON}."]
+    return [w.text for w in context.warnings if w.code == "ci-unread"]
 
 
 @app.command("check")
@@ -181,7 +266,7 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 def _answering(flags: dict[str, Any]) -> Iterator[tuple[Resolved, World]]:
     """Settings in, exit code out. Every error is told once, without secrets, with its way out."""
     env = dict(os.environ)
-    secrets = [str(flags.get("token") or ""), *(v for k, v in env.items() if _is_secret(k))]
+    secrets = _secrets(flags, env)
     try:
         yield _resolve(flags, env)
     except IngestError as e:
@@ -225,6 +310,10 @@ def _resolve(flags: dict[str, Any], env: dict[str, str]) -> tuple[Resolved, Worl
         # First of all: from here on the runner hides it wherever it appears.
         typer.echo(f"::add-mask::{token.get_secret_value()}", err=resolved.settings.output == "json")
     return resolved, World(env=env, workspace=workspace, now=lambda: datetime.now(timezone.utc))
+
+
+def _secrets(flags: dict[str, Any], env: dict[str, str]) -> list[str]:
+    return [str(flags.get("token") or ""), *(v for k, v in env.items() if _is_secret(k))]
 
 
 def _is_secret(name: str) -> bool:

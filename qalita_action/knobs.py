@@ -61,12 +61,30 @@ KNOBS: dict[str, Knob] = {
         "pass|fail",
         "pass on change runs, else fail",
     ),
+    "require_run": Knob(
+        "Checks that must have run: tag:NAME, path:FOLDER, source:NAME.TABLE, or a model's or test's name,"
+        " with * and ?.",
+        "SELECTOR",
+        "none",
+    ),
+    "artifacts_since": Knob(
+        "Artifacts that were found (not named) and are older than this are another run's; `any` takes them"
+        " as they are.",
+        "TIME, or any",
+        "the pipeline's start",
+    ),
+    "max_age": Knob("Artifacts older than this are refused, named ones too: 90m, 12h, 7d.", "AGE", "off"),
     "dbt_outcome": Knob(
         "How the dbt step ended, in GitHub's words: ${{ steps.dbt.outcome }}.",
         "success|failure|cancelled|skipped",
         "unknown",
     ),
     "dbt_exit_code": Knob("dbt's own exit code.", "INTEGER", "unknown"),
+    "dimensions": Knob(
+        "The quality dimension of a test type: my_test=accuracy or package.my_test=accuracy.",
+        "TYPE=DIMENSION",
+        "the built-in table",
+    ),
     "warn_score": Knob("What a warned check counts, 0 to 1.", "NUMBER", "0.5"),
     "max_undecided": Knob(
         "Above this share of errored and skipped tests there is no overall score.", "NUMBER", "0.1"
@@ -87,17 +105,28 @@ KNOBS: dict[str, Knob] = {
     "client_cert": Knob("A client certificate (PEM file).", "FILE", "none"),
     "client_key": Knob("The client certificate's key (PEM file).", "FILE", "none"),
     "skip_ssl_verify": Knob("Do not verify certificates. Loudly discouraged.", "", "off"),
+    "verbose": Knob("Say also what was ignored and why.", "", "off"),
     "report_dir": Knob("Where report files go.", "DIR", "qalita-report"),
     "spool_dir": Knob("Where a run waits until it is published.", "DIR", "qalita-spool"),
+    "sha": Knob("The commit that dbt's code is of, where the CI cannot tell.", "SHA", "the CI's, else HEAD"),
+    "branch": Knob("The branch of this run, where the CI cannot tell.", "NAME", "the CI's, else HEAD's"),
+    "default_branch": Knob(
+        "The repository's default branch; runs of other branches are change runs.",
+        "NAME",
+        "the CI's, else origin/HEAD",
+    ),
+    "change_id": Knob("The number of the change request, where the CI cannot tell.", "TEXT", "the CI's"),
     "job_id": Knob("The CI's numeric job id, where the environment has none.", "TEXT", "the CI's"),
 }
 # Flags without a value.
-SWITCHES = frozenset({"dry_run", "send_messages", "send_sql", "skip_ssl_verify"})
+SWITCHES = frozenset({"dry_run", "send_messages", "send_sql", "skip_ssl_verify", "verbose"})
 # May be given several times.
-LISTS = frozenset({"results"})
+LISTS = frozenset({"results", "require_run", "dimensions"})
 # Never from a file inside the workspace: a pull request could change it and send the token elsewhere.
 NOT_FROM_FILE = frozenset(
     {"endpoint", "token", "ca_bundle", "client_cert", "client_key", "skip_ssl_verify", "config"}
 )
 # Facts of one run: meaningless in a committed file.
-ONE_RUN = frozenset({"dry_run", "output", "run_id", "dbt_outcome", "dbt_exit_code", "job_id"})
+ONE_RUN = frozenset(
+    {"dry_run", "output", "run_id", "dbt_outcome", "dbt_exit_code", "sha", "branch", "change_id", "job_id"}
+)

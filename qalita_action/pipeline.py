@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from qalita_action import __version__, ci, dbt, mapping, publish, report
-from qalita_action.dbt.vet import moment
 from qalita_action.errors import ExitCode, IngestError, raise_all
 from qalita_action.model import (
     CIContext,
     Finding,
-    Gate,
     Ingest,
     PlannedRequest,
     Receipt,
@@ -34,7 +32,10 @@ if TYPE_CHECKING:
 
 TOOL = Tool(name="qalita-dbt-ingest", version=__version__)
 # Settings that are the user's own word on a field of the context.
-CONTEXT_SETTINGS = {"job_id": "job_id"}
+CONTEXT_SETTINGS = {name: name for name in ("sha", "branch", "default_branch", "change_id", "job_id")}
+# https://docs.github.com/articles/about-code-owners and https://docs.gitlab.com/user/project/codeowners/
+CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
+MAX_CODEOWNERS_BYTES = 3_000_000
 NO_ACCOUNT = frozenset({"endpoint-missing", "token-missing"})
 
 
@@ -44,6 +45,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     env: Mapping[str, str]
     workspace: Path
     now: Callable[[], datetime]
+    ours: dbt.child.Finished | None = None  # dbt ran as our child
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +61,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 def detect(resolved: Resolved, world: World) -> CIContext:
     said = {
-        field: (str(getattr(resolved.settings, name)), origin.partition(":")[0])
+        field: (str(getattr(resolved.settings, name)), origin)
         for name, field in CONTEXT_SETTINGS.items()
         if (origin := resolved.origins.get(name))
     }
@@ -75,22 +77,67 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def plan(settings: Settings, context: CIContext, world: World) -> Plan:
     """Every bad file of every project is told at once."""
-    found = dbt.locate(settings.places(), world.workspace, world.env)
-    vetting = settings.vetting(moment(context.ci.started_at), is_change=context.is_change)
+    places = settings.places()
+    vetting = msgspec.structs.replace(
+        settings.vetting(context, world.now()),
+        checked_out_at=_checked_out_at(world.workspace) if context.ci.provider else None,
+    )
+    if world.ours is not None:
+        places = msgspec.structs.replace(places, needs_results=False)
+        vetting = msgspec.structs.replace(
+            vetting, started_at=world.ours.started_at, is_ours=True, dbt_exit_code=world.ours.exit_code
+        )
+    found = dbt.locate(places, world.workspace, world.env)
+    known = _known_dimensions()
+    codeowners = _codeowners(world.workspace)
     ingests: list[Ingest] = []
     folders: dict[str, str] = {}
     errors: list[IngestError] = []
     for files in found:
         try:
             evidence = dbt.read(files, vetting)
-            ingest = mapping.to_ingest(evidence, context, settings.policy(TOOL))
+            folder = _folder(files, world.workspace)
+            policy = settings.policy(TOOL)
+            policy = msgspec.structs.replace(
+                policy, dimensions={**known, **policy.dimensions}, codeowners=codeowners, folder=folder
+            )
+            ingest = mapping.to_ingest(evidence, context, policy)
         except IngestError as e:
             errors.append(e)
             continue
         ingests.append(ingest)
-        folders[ingest.run.key] = _folder(files, world.workspace)
+        folders[ingest.run.key] = folder
     raise_all(errors)
     return Plan(ingests=tuple(ingests), folders=folders)
+
+
+def _known_dimensions() -> dict[str, str]:
+    from importlib.resources import files
+
+    return mapping.dimension_table(files(mapping).joinpath(mapping.DIMENSIONS_FILE).read_bytes())
+
+
+def _root(workspace: Path) -> Path:
+    """The repository's root, or the workspace where there is none."""
+    here = workspace.resolve()
+    return next((p for p in (here, *here.parents) if (p / ".git").exists()), here)
+
+
+def _codeowners(workspace: Path) -> str | None:
+    """GitHub's and GitLab's places, in their order."""
+    for place in CODEOWNERS:
+        path = _root(workspace) / place
+        if path.is_file() and path.stat().st_size < MAX_CODEOWNERS_BYTES:
+            return path.read_text(encoding="utf-8", errors="replace")
+    return None
+
+
+def _checked_out_at(workspace: Path) -> datetime | None:
+    """When the CI moved HEAD here: what is older came from a cache or an earlier run."""
+    from datetime import datetime, timezone
+
+    head = _root(workspace) / ".git" / "HEAD"
+    return datetime.fromtimestamp(head.stat().st_mtime, timezone.utc) if head.is_file() else None
 
 
 def _folder(files: dbt.Found, workspace: Path) -> str:
@@ -98,8 +145,7 @@ def _folder(files: dbt.Found, workspace: Path) -> str:
     if files.project_file is None:
         return ""
     project = files.project_file.parent.resolve()
-    here = workspace.resolve()
-    root = next((p for p in (here, *here.parents) if (p / ".git").exists()), here)
+    root = _root(workspace)
     return project.relative_to(root).as_posix().removeprefix(".") if project.is_relative_to(root) else ""
 
 
@@ -125,7 +171,7 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
     raise_all(errors)
 
     ingests = planned.ingests
-    verdict = mapping.verdict(ingests, Gate(fail_on=settings.fail_on))
+    verdict = mapping.verdict(ingests, settings.gate())
     if target is None:
         receipts = tuple(_skipped(i, withheld or "") for i in ingests)
     else:
@@ -165,10 +211,25 @@ def _from_workspace(receipt: Receipt, workspace: Path) -> Receipt:
     return msgspec.structs.replace(receipt, spool=Path(receipt.spool).relative_to(workspace).as_posix())
 
 
+def run_dbt(resolved: Resolved, command: Sequence[str], world: World) -> tuple[int, Resolved, World]:
+    """Run dbt as a child: its exit code, and where its own flags say that it wrote."""
+    finished = dbt.child.run(command, world.env, world.workspace)
+    said = {
+        "path": dbt.child.option(command, "--project-dir"),
+        "target_path": dbt.child.option(command, "--target-path"),
+    }
+    updated = resolved.settings.model_copy(update={k: v for k, v in said.items() if v})
+    return (
+        finished.exit_code,
+        resolved.model_copy(update={"settings": updated}),
+        msgspec.structs.replace(world, ours=finished),
+    )
+
+
 def planned(resolved: Resolved, ingests: Sequence[Ingest], world: World) -> list[tuple[PlannedRequest, ...]]:
     """What would be sent, request by request, without a call or an account."""
     target = publish.connect(resolved.settings.target(TOOL), now=world.now(), need_account=False)
-    verdict = mapping.verdict(tuple(ingests), Gate(fail_on=resolved.settings.fail_on))
+    verdict = mapping.verdict(tuple(ingests), resolved.settings.gate())
     return [publish.planned(target, ingest, report.page(ingest, verdict)) for ingest in ingests]
 
 
@@ -210,6 +271,7 @@ def report_options(
         directory=settings.report_dir,
         summary_path=world.env.get("GITHUB_STEP_SUMMARY") or None if on_github else None,
         outputs_path=world.env.get("GITHUB_OUTPUT") or None if on_github else None,
+        verbose=settings.verbose,
         folders=folders,
     )
 

@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import difflib
 import json
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from qalita_action import model
-from qalita_action.dbt import Places, Vetting
+from qalita_action.dbt import Places, Vetting, moment
 from qalita_action.errors import SettingsError, raise_all
 from qalita_action.knobs import KNOBS, LISTS, NOT_FROM_FILE, ONE_RUN
+from qalita_action.model import DIMENSIONS
 from qalita_action.redact import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from pathlib import Path
 
 CONFIG_FILE = "qalita.yml"
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+SELECTOR_METHODS = ("tag", "path", "source")
 # Other names that the environment may use. Plain URL and TOKEN are never read.
 ENV_NAMES: dict[str, tuple[str, ...]] = {
     "endpoint": ("QALITA_WORKER_ENDPOINT", "QALITA_ENDPOINT", "QALITA_AGENT_ENDPOINT"),
@@ -62,8 +66,12 @@ class Settings(BaseModel):
     output: Literal["text", "json"] = _field("output", "text")
     fail_on: Literal["fail", "warn", "never"] = _field("fail_on", "fail")
     on_empty: Literal["auto", "pass", "fail"] = _field("on_empty", "auto")
+    require_run: tuple[str, ...] = _field("require_run", ())
+    artifacts_since: str | None = _field("artifacts_since", None)
+    max_age: str | None = _field("max_age", None, pattern=r"^\d+(\.\d+)?[smhdw]$")
     dbt_outcome: Literal["success", "failure", "cancelled", "skipped"] | None = _field("dbt_outcome", None)
     dbt_exit_code: int | None = _field("dbt_exit_code", None, ge=0, le=255)
+    dimensions: tuple[str, ...] = _field("dimensions", ())
     warn_score: str = _field("warn_score", "0.5", pattern=r"^(0(\.\d+)?|1(\.0+)?)$")
     max_undecided: float = _field("max_undecided", 0.10, ge=0, le=1)
     metrics_detail: Literal["source", "table", "column", "check"] = _field("metrics_detail", "column")
@@ -76,9 +84,40 @@ class Settings(BaseModel):
     client_cert: str | None = _field("client_cert", None)
     client_key: str | None = _field("client_key", None)
     skip_ssl_verify: bool = _field("skip_ssl_verify", False)
+    verbose: bool = _field("verbose", False)
     report_dir: str = _field("report_dir", "qalita-report")
     spool_dir: str = _field("spool_dir", "qalita-spool")
+    sha: str | None = _field("sha", None)
+    branch: str | None = _field("branch", None)
+    default_branch: str | None = _field("default_branch", None)
+    change_id: str | None = _field("change_id", None)
     job_id: str | None = _field("job_id", None)
+
+    @field_validator("artifacts_since")
+    @classmethod
+    def _is_a_time(cls, value: str | None) -> str | None:
+        if value is not None and value != "any" and moment(value) is None:
+            raise PydanticCustomError("time", "a time such as 2026-01-31T07:15:00Z, or `any`")
+        return value
+
+    @field_validator("dimensions")
+    @classmethod
+    def _are_dimensions(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            name, _, dimension = value.partition("=")
+            if not name.strip() or dimension.strip() not in DIMENSIONS:
+                raise PydanticCustomError("dimension", f"TYPE=DIMENSION, one of {', '.join(DIMENSIONS)}")
+        return values
+
+    @field_validator("require_run")
+    @classmethod
+    def _are_selectors(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            method, colon, rest = value.partition(":")
+            if colon and (method not in SELECTOR_METHODS or not rest.strip()):
+                methods = ", ".join(f"{m}:..." for m in SELECTOR_METHODS)
+                raise PydanticCustomError("selector", f"{methods}, or a name")
+        return values
 
     def target(self, tool: model.Tool) -> model.Target:
         return model.Target(
@@ -111,6 +150,10 @@ class Settings(BaseModel):
             max_undecided=self.max_undecided,
             send_messages=self.send_messages,
             send_sql=self.send_sql,
+            dimensions={
+                name.strip(): dimension.strip()
+                for name, _, dimension in (value.partition("=") for value in self.dimensions)
+            },
             tool=tool,
         )
 
@@ -124,13 +167,22 @@ class Settings(BaseModel):
             target_path=self.target_path,
         )
 
-    def vetting(self, started_at: datetime | None, *, is_change: bool) -> Vetting:
+    def gate(self) -> model.Gate:
+        return model.Gate(fail_on=self.fail_on, require_run=self.require_run)
+
+    def vetting(self, context: model.CIContext, now: datetime) -> Vetting:
         on_empty = self.on_empty
+        since = moment(context.ci.started_at if self.artifacts_since is None else self.artifacts_since)
         return Vetting(
-            started_at=started_at,
+            started_at=since,
+            not_before=now - self._max_age() if self.max_age else None,
             dbt_exit_code=self._exit_code(),
-            on_empty=("pass" if is_change else "fail") if on_empty == "auto" else on_empty,
+            on_empty=("pass" if context.is_change else "fail") if on_empty == "auto" else on_empty,
         )
+
+    def _max_age(self) -> timedelta:
+        age = self.max_age or "0s"
+        return timedelta(seconds=float(age[:-1]) * SECONDS[age[-1]])
 
     def _exit_code(self) -> int | None:
         if self.dbt_exit_code is not None or self.dbt_outcome is None:
@@ -154,7 +206,7 @@ def resolve(flags: Mapping[str, Any], env: Mapping[str, str], file: Mapping[str,
     for name in Settings.model_fields:
         for origin, value in _candidates(name, flags, env, file):
             if not _is_unset(value):
-                values[name] = _split(value) if name in LISTS and isinstance(value, str) else value
+                values[name] = _listed(value) if name in LISTS else value
                 origins[name] = origin
                 break
     settings = None
@@ -227,9 +279,13 @@ def _is_unset(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip()) or value == ()
 
 
-def _split(text: str) -> tuple[str, ...]:
-    """Several values in one input: a line each."""
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
+def _listed(value: Any) -> Any:
+    """Several values: lines of one input, a list, or a mapping in qalita.yml."""
+    if isinstance(value, str):
+        return tuple(line.strip() for line in value.splitlines() if line.strip())
+    if isinstance(value, dict):
+        return tuple(f"{key}={item}" for key, item in value.items())
+    return value
 
 
 def _check_file(file: Mapping[str, Any]) -> list[SettingsError]:
@@ -288,7 +344,13 @@ def json_schema() -> str:
             continue
         kept = {k: v for k, v in rule.items() if k != "title"}
         if name in LISTS:
-            kept["anyOf"] = [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
+            several: list[dict[str, Any]] = [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}},
+            ]
+            if name == "dimensions":
+                several.append({"type": "object", "additionalProperties": {"enum": list(DIMENSIONS)}})
+            kept["anyOf"] = several
             del kept["type"], kept["items"]
         properties[name.replace("_", "-")] = kept
     document = {

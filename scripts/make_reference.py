@@ -38,7 +38,8 @@ GROUPS = {
     "warn_score": "Scores",
     "metrics_detail": "What goes to QALITA",
     "ca_bundle": "TLS",
-    "report_dir": "Files and ids",
+    "report_dir": "Files",
+    "sha": "What the CI cannot tell",
 }
 # Contexts that only the runner knows: https://docs.github.com/en/actions/reference/workflows-and-actions/contexts
 FROM_CONTEXT = {"job_id": "${{ job.check_run_id }}"}

@@ -4,8 +4,9 @@ dbt 1.8 to 2.x all call their manifest `v12` while keys come and go, so nothing 
 number: `shapes` names the few dozen keys that are used, and meaning comes from which of them are there.
 """
 
+from qalita_action.dbt import child
 from qalita_action.dbt.locate import Found, Places, locate
 from qalita_action.dbt.read import Evidence, read
-from qalita_action.dbt.vet import Vetting
+from qalita_action.dbt.vet import Vetting, moment
 
-__all__ = ["Evidence", "Found", "Places", "Vetting", "locate", "read"]
+__all__ = ["Evidence", "Found", "Places", "Vetting", "child", "locate", "moment", "read"]

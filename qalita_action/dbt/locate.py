@@ -38,6 +38,7 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     sources: str | None = None
     catalog: str | None = None
     target_path: str | None = None
+    needs_results: bool = True  # dbt as our child may crash before it writes any: that is recorded too
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +80,7 @@ def _discovered(places: Places, workspace: Path, env: Mapping[str, str]) -> tupl
             todo=["check PATH; it is relative to the folder that this step runs in"],
         )
     if _file(start, "manifest.json"):
-        return (_directory(start, named=places.path is not None, project=None),)
+        return (_directory(start, places, named=places.path is not None, project=None),)
     looked: list[str] = []
     found: list[Found] = []
     for project in _projects(start):
@@ -87,12 +88,12 @@ def _discovered(places: Places, workspace: Path, env: Mapping[str, str]) -> tupl
         target = project.parent / _target_path(places, configured, env)
         looked.append(str(target))
         if _file(target, "manifest.json"):
-            found.append(_directory(target, named=False, project=project, project_name=name))
+            found.append(_directory(target, places, named=False, project=project, project_name=name))
     if not looked:
         target = start / _target_path(places, None, env)
         looked.append(str(target))
         if _file(target, "manifest.json"):
-            found.append(_directory(target, named=False, project=None))
+            found.append(_directory(target, places, named=False, project=None))
     if not found:
         raise _not_found(start, looked)
     return tuple(found)
@@ -115,7 +116,7 @@ def _not_found(start: Path, looked: list[str]) -> ArtifactError:
 
 
 def _named(places: Places, workspace: Path) -> Found:
-    results = tuple(workspace / r for r in places.results)
+    results = tuple(path for r in places.results for path in _expanded(workspace, r))
     sources = workspace / places.sources if places.sources else None
     if places.manifest:
         manifest = workspace / places.manifest
@@ -131,10 +132,28 @@ def _named(places: Places, workspace: Path) -> Found:
     return Found(directory=manifest.parent, manifest=manifest, results=results, sources=sources, named=True)
 
 
+def _expanded(workspace: Path, said: str) -> list[Path]:
+    """A path as it is, or what a pattern matches, sorted."""
+    if not any(c in said for c in "*?["):
+        return [workspace / said]
+    base = Path(said)
+    root, pattern = (Path(base.anchor), base.relative_to(base.anchor)) if base.anchor else (workspace, base)
+    found = sorted(root.glob(pattern.as_posix()))
+    if not found:
+        raise ArtifactError(
+            "results-not-found",
+            f"no file matches {said}",
+            expected="run_results.json files of one run",
+            looked=[str(workspace / said)],
+            todo=["check the pattern; quote it, so that the shell does not expand it"],
+        )
+    return found
+
+
 def _beside(path: Path) -> Found:
     """PATH is one artifact: the others of its run lie beside it."""
     if path.name.startswith("manifest"):
-        return _directory(path.parent, named=True, project=None, manifest=path)
+        return _directory(path.parent, Places(), named=True, project=None, manifest=path)
     is_sources = path.name.startswith("sources")
     return Found(
         directory=path.parent,
@@ -160,6 +179,7 @@ def _manifest_of(directory: Path, beside: Path) -> Path:
 
 def _directory(
     directory: Path,
+    places: Places,
     *,
     named: bool,
     project: Path | None,
@@ -170,7 +190,7 @@ def _directory(
     assert manifest is not None
     results = _results_in(directory)
     sources = _file(directory, "sources.json")
-    if not results and sources is None:
+    if not results and sources is None and places.needs_results:
         raise _no_results(directory)
     beside = directory.parent / PROJECT_FILE
     return Found(

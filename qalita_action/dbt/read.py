@@ -151,7 +151,7 @@ def _evidence(
     if len(odd) > 20:
         notes.append(("odd-value", f"and {len(odd) - 20} more odd values"))
     _same_project(found, manifest)
-    files, sources = _drop_stale(found, vetting, files, sources, notes)
+    files, sources = _drop_stale(found, vetting, manifest, files, sources, notes)
     used = sorted((f for f in files if f.verdict in ("executed", "nothing_selected")), key=_age)
     if files and not used:
         worst = next(v for v in vet.REFUSALS if any(f.verdict == v for f in files))
@@ -192,8 +192,8 @@ def _evidence(
         verdict=verdict,
         runs_tests=any((f.args.which or f.args.command) in vet.RUNS_TESTS for f in used if f.args),
         selection=facts.selection(manifest, used),
-        partial=facts.partial(used),
-        run_ids=tuple(sorted(run_ids | ({sources[1]} if sources else set()))),
+        partial=facts.partial(used) if used or sources else "dbt ended before it wrote any results",
+        run_ids=tuple(sorted(run_ids | ({sources[1]} if sources else set()) or {meta.invocation_id or ""})),
         invocation_ids=tuple(sorted(ids)),
         commands=tuple(dict.fromkeys(commands)),
         dbt_version=next((m.dbt_version for m in reversed(metas) if m and m.dbt_version), meta.dbt_version),
@@ -223,16 +223,28 @@ def _same_project(found: Found, manifest: Manifest) -> None:
         )
 
 
+def _crashed(vetting: vet.Vetting, manifest: Manifest) -> bool:
+    """Did our own dbt write a manifest and then no results? That is a run to be told of."""
+    written = vet.moment(manifest.metadata.generated_at if manifest.metadata else None)
+    start = vetting.started_at
+    return vetting.is_ours and start is not None and written is not None and written >= start
+
+
 def _drop_stale(
     found: Found,
     vetting: vet.Vetting,
+    manifest: Manifest,
     files: list[vet.File],
     sources: tuple[Sources, str] | None,
     notes: list[tuple[str, str]],
 ) -> tuple[list[vet.File], tuple[Sources, str] | None]:
-    """Only files that were discovered are judged by the pipeline's start; files that were named are meant."""
-    start = vetting.started_at
-    if found.named or start is None:
+    """Files that were discovered are judged by the pipeline's start; files that were named are meant, and
+    only --max-age speaks of them.
+    """
+    limits = [vetting.not_before, None if found.named else vetting.started_at]
+    start = max((limit for limit in limits if limit), default=None)
+    if start is None:
+        _suspect(found, vetting, files, notes)
         return files, sources
 
     def is_stale(at: datetime | None) -> bool:
@@ -242,15 +254,27 @@ def _drop_stale(
     kept = sources
     if sources and is_stale(vet.moment(sources[0].metadata.generated_at if sources[0].metadata else None)):
         kept = None
-        notes.append(("stale-file", f"{found.sources} is older than this pipeline and was left out"))
-    if not fresh and kept is None:
-        raise vet.refuse("stale", files, f"the pipeline began at {start.isoformat()}")
+        notes.append(("stale-file", f"{found.sources} is older than {start.isoformat()} and was left out"))
+    if not fresh and kept is None and not _crashed(vetting, manifest):
+        raise vet.refuse("stale", files, f"nothing older than {start.isoformat()} is taken here")
     notes += [
-        ("stale-file", f"{f.path} is older than this pipeline and was left out")
+        ("stale-file", f"{f.path} is older than {start.isoformat()} and was left out")
         for f in files
         if f not in fresh
     ]
     return fresh, kept
+
+
+def _suspect(found: Found, vetting: vet.Vetting, files: list[vet.File], notes: list[tuple[str, str]]) -> None:
+    """Nothing proves the age. Results older than the checkout may be a cache's: said, not refused."""
+    made = vetting.checked_out_at
+    if found.named or made is None:
+        return
+    notes += [
+        ("maybe-stale", f"{f.path} is older than the checkout: a cache may have restored it")
+        for f in files
+        if f.generated_at and f.generated_at < made
+    ]
 
 
 def _merge(
@@ -307,7 +331,7 @@ def _check_exit_code(
 ) -> None:
     """Dbt's own exit code may prove that these rows are not its last run's (parse errors write nothing)."""
     code = vetting.dbt_exit_code
-    if code is None:
+    if code is None or vetting.is_ours:
         return
     red = {"fail", "error", "runtime error", "partial success"}
     broken = any((r.status or "").lower() in red for r in rows.values()) or any(

@@ -37,10 +37,16 @@ class Vetting(msgspec.Struct, frozen=True, kw_only=True):
     """What the evidence is judged against.
 
     started_at     a moment that is certainly not after the pipeline's start, or None
+    not_before     the oldest that any file may be, named ones too
+    checked_out_at when the checkout was made: older files are suspected, no more
+    is_ours        dbt ran as our child: what is left after the time's check is what it wrote
     dbt_exit_code  dbt's own exit code, where the caller knows it
     """
 
     started_at: datetime | None = None
+    not_before: datetime | None = None
+    checked_out_at: datetime | None = None
+    is_ours: bool = False
     dbt_exit_code: int | None = None
     on_empty: ON_EMPTY = "fail"
 

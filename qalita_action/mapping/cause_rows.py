@@ -29,8 +29,12 @@ def build(
     checks: tuple[Check, ...],
     results: Mapping[str, Result],
     caused: Mapping[str, tuple[str, ...]],
+    reached: Mapping[str, tuple[str, ...]],
 ) -> tuple[Cause, ...]:
-    """Worst first: level, then how much followed, then how many rows, then the name."""
+    """Worst first: level, then how much followed, then how many rows, then the name.
+
+    caused: what was skipped -> why; reached: dataset -> names of the exposures below it.
+    """
     followed: dict[str, list[str]] = {}
     for key, causes in caused.items():
         for cause in causes:
@@ -43,7 +47,8 @@ def build(
     rows: list[tuple[float, Cause]] = []
     for dataset in datasets:
         if dataset.run and dataset.run.status in ("errored", "partial"):
-            rows.append((0, _of_dataset(dataset, key_of(dataset.key), followed.get(dataset.key, ()))))
+            below = reached.get(dataset.key, ())
+            rows.append((0, _of_dataset(dataset, key_of(dataset.key), followed.get(dataset.key, ()), below)))
     for check in checks:
         result = results[check.key]
         level = LEVELS.get(result.status)
@@ -55,6 +60,7 @@ def build(
                 key_of(f"freshness {check.key}" if check.kind == "freshness" else check.key),
                 by_key.get(check.dataset or ""),
                 followed.get(check.key, ()) if check.kind != "freshness" else (),
+                reached.get(check.dataset or "", ()),
             )
             rows.append((float(result.failures or 0), row))
     lost = sorted(k for k, causes in caused.items() if not causes)
@@ -64,7 +70,7 @@ def build(
     return tuple(row for _, row in rows)
 
 
-def _of_dataset(dataset: Dataset, key: str, consequences: Iterable[str]) -> Cause:
+def _of_dataset(dataset: Dataset, key: str, consequences: Iterable[str], reached: tuple[str, ...]) -> Cause:
     assert dataset.run is not None
     followed = tuple(sorted(set(consequences)))
     what = "was built in part" if dataset.run.status == "partial" else "could not be built"
@@ -73,7 +79,10 @@ def _of_dataset(dataset: Dataset, key: str, consequences: Iterable[str]) -> Caus
         level="high",
         title=f"{dataset.kind} {dataset.name} {what}",
         body=_sentences(
-            dataset.run.message, f"Declared in {dataset.path}" if dataset.path else None, _because(followed)
+            dataset.run.message,
+            f"Declared in {dataset.path}" if dataset.path else None,
+            _because(followed),
+            _reaches(reached),
         ),
         dataset=dataset.key,
         checks=(),
@@ -83,7 +92,13 @@ def _of_dataset(dataset: Dataset, key: str, consequences: Iterable[str]) -> Caus
 
 
 def _of_check(
-    check: Check, result: Result, level: Level, key: str, dataset: Dataset | None, consequences: Iterable[str]
+    check: Check,
+    result: Result,
+    level: Level,
+    key: str,
+    dataset: Dataset | None,
+    consequences: Iterable[str],
+    reached: tuple[str, ...],
 ) -> Cause:
     followed = tuple(sorted(set(consequences)))
     word = "vanished" if result.reason == "vanished" else result.status
@@ -105,6 +120,7 @@ def _of_check(
             else result.message,
             f"Declared in {check.path}" if check.path else None,
             _because(followed),
+            _reaches(reached),
         ),
         dataset=check.dataset,
         checks=(check.key,),
@@ -137,6 +153,13 @@ def _threshold(check: Check, result: Result) -> str | None:
 def _because(consequences: tuple[str, ...]) -> str | None:
     count = len(consequences)
     return f"Skipped because of it: {count} {'node' if count == 1 else 'nodes'}" if count else None
+
+
+def _reaches(exposures: tuple[str, ...]) -> str | None:
+    if not exposures:
+        return None
+    shown = ", ".join(exposures[:5]) + (f" and {len(exposures) - 5} more" if len(exposures) > 5 else "")
+    return f"Reaches {'exposure' if len(exposures) == 1 else 'exposures'} {shown}"
 
 
 def _sentences(*parts: str | None) -> str:

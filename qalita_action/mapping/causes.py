@@ -60,6 +60,23 @@ def caused_by(
     return out
 
 
+def exposures_reached(graph: Graph, datasets: Iterable[Dataset]) -> dict[str, tuple[str, ...]]:
+    """Dataset key -> names of the exposures that read it, directly or not."""
+    found: dict[str, list[str]] = {}
+    for exposure in datasets:
+        if exposure.kind != "exposure":
+            continue
+        seen = {exposure.key}
+        stack = [exposure.key]
+        while stack:
+            fresh = [p for p in graph.get(stack.pop(), ()) if p not in seen]
+            seen.update(fresh)
+            stack += fresh
+        for key in seen:
+            found.setdefault(key, []).append(exposure.name)
+    return {key: tuple(names) for key, names in found.items()}
+
+
 def _blockers(
     graph: Graph, red: Iterable[Check], parents: Mapping[str, tuple[str, ...]]
 ) -> dict[str, list[str]]:

@@ -13,11 +13,12 @@ import msgspec
 from qalita_action.mapping import dimensions, identity, masking, status, tested
 from qalita_action.mapping.datasets import checksum_of
 from qalita_action.mapping.owners import meta_of, owner_of, tags_of
-from qalita_action.model import Check, Result
+from qalita_action.model import DIMENSIONS, Check, Result
 
 if TYPE_CHECKING:
     from qalita_action.dbt import Evidence
     from qalita_action.dbt.shapes import FreshnessRow, Node
+    from qalita_action.mapping.owners import FileOwners
     from qalita_action.model import Policy
 
 
@@ -42,10 +43,10 @@ class _Tested(msgspec.Struct, frozen=True):
 _NOBODY = _Tested(None, None)
 
 
-def build(evidence: Evidence, groups: dict[str, str], policy: Policy) -> Built:
+def build(evidence: Evidence, groups: dict[str, str], files: FileOwners, policy: Policy) -> Built:
     names = tested.index(evidence.manifest)
     inherited = {
-        key: _Tested(owner_of(node, groups), _said_dimension(node))
+        key: _Tested(owner_of(node, groups) or files.of(node.original_file_path), _said_dimension(node))
         for key, node in names.nodes.items()
         if not key.startswith("test.")
     }
@@ -69,7 +70,8 @@ def build(evidence: Evidence, groups: dict[str, str], policy: Policy) -> Built:
         row = (evidence.freshness or {}).get(key)
         criteria = _criteria(node, row)
         if row or (criteria and node.is_enabled):
-            pairs.append((_freshness(key, node, criteria, groups), _freshness_result(key, evidence, policy)))
+            check = _freshness(key, node, criteria, inherited[key].owner)
+            pairs.append((check, _freshness_result(key, evidence, policy)))
             parents[key] = (key,)
     pairs.sort(key=lambda pair: (pair[0].key, pair[0].kind))
     return Built(tuple(c for c, _ in pairs), tuple(r for _, r in pairs), parents, defaulted)
@@ -92,7 +94,11 @@ def _data_test(
     column = tested.column_of(node)
     target = inherited.get(dataset or "", _NOBODY)
     definition = kwargs if meta else checksum_of(node) or node.original_file_path
-    dimension = _said_dimension(node) or target.dimension or dimensions.dimension_of(namespace, test_type)
+    dimension = (
+        _said_dimension(node)
+        or target.dimension
+        or dimensions.dimension_of(namespace, test_type, policy.dimensions)
+    )
     if dimension is None:
         label = f"{namespace}.{test_type}" if namespace else test_type
         defaulted[label] = defaulted.get(label, 0) + 1
@@ -134,7 +140,7 @@ def _said_dimension(node: Node) -> str | None:
     meta = meta_of(node)
     ours = meta.get("qalita") if meta else None
     value = ours.get("dimension") if isinstance(ours, dict) else None
-    known = isinstance(value, str) and value.lower() in dimensions.DIMENSIONS
+    known = isinstance(value, str) and value.lower() in DIMENSIONS
     return value.lower() if known and isinstance(value, str) else None
 
 
@@ -197,7 +203,7 @@ def _criteria(node: Node, row: FreshnessRow | None) -> dict[str, str]:
     return found
 
 
-def _freshness(key: str, node: Node, criteria: dict[str, str], groups: dict[str, str]) -> Check:
+def _freshness(key: str, node: Node, criteria: dict[str, str], owner: str | None) -> Check:
     name = f"freshness {node.source_name}.{node.name}"
     definition: list[Any] = [key, "freshness", criteria]
     return Check(
@@ -217,7 +223,7 @@ def _freshness(key: str, node: Node, criteria: dict[str, str], groups: dict[str,
         arguments={},
         description=None,
         tags=tags_of(node),
-        owner=owner_of(node, groups),
+        owner=owner,
         path=node.original_file_path,
         line=None,
         definition_checksum=identity.short_hash(definition),

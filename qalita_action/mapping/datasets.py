@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from qalita_action.dbt import Evidence
     from qalita_action.dbt.shapes import CatalogTable, Manifest, Node
+    from qalita_action.mapping.owners import FileOwners
 
 KINDS: dict[str, DatasetKind] = {
     "model": "model",
@@ -27,7 +28,9 @@ KINDS: dict[str, DatasetKind] = {
 NO_DATASET = frozenset({"test", "analysis", "operation", "sql_operation", "rpc", "sql operation"})
 
 
-def build(evidence: Evidence, groups: dict[str, str], *, send_messages: bool) -> tuple[Dataset, ...]:
+def build(
+    evidence: Evidence, groups: dict[str, str], files: FileOwners, *, send_messages: bool
+) -> tuple[Dataset, ...]:
     """One dataset per node that holds or serves data, sorted by key; a hook only where it broke."""
     nodes = {key: node for key, node in _dataset_nodes(evidence.manifest) if node.is_enabled}
     for key, row in evidence.rows.items():
@@ -36,7 +39,7 @@ def build(evidence: Evidence, groups: dict[str, str], *, send_messages: bool) ->
             nodes[key] = evidence.manifest.nodes[key]
     known = nodes.keys()
     return tuple(
-        _dataset(key, nodes[key], evidence, groups, known, send_messages=send_messages)
+        _dataset(key, nodes[key], evidence, groups, files, known, send_messages=send_messages)
         for key in sorted(nodes)
     )
 
@@ -64,6 +67,7 @@ def _dataset(
     node: Node,
     evidence: Evidence,
     groups: dict[str, str],
+    files: FileOwners,
     known: Any,
     *,
     send_messages: bool,
@@ -88,7 +92,7 @@ def _dataset(
         path=node.original_file_path,
         description=node.description or None,
         tags=tags_of(node),
-        owner=owner_of(node, groups),
+        owner=owner_of(node, groups) or files.of(node.original_file_path),
         group=node.group or node.settings.group,
         columns=_columns(node, evidence.catalog.get(key)),
         depends_on=tuple(sorted({p for p in node.parents if p in known})),

@@ -8,7 +8,7 @@ import msgspec
 
 from qalita_action.errors import SettingsError
 from qalita_action.mapping import cause_rows, causes, checks, datasets, identity, score
-from qalita_action.mapping.owners import group_owners
+from qalita_action.mapping.owners import FileOwners, group_owners
 from qalita_action.model import Extent, Git, Ingest, Run, RunWarning, Source
 
 if TYPE_CHECKING:
@@ -42,11 +42,14 @@ def to_ingest(evidence: Evidence, context: CIContext, policy: Policy) -> Ingest:
         visibility=policy.visibility,
     )
     groups = group_owners(evidence.manifest.groups)
-    tables = datasets.build(evidence, groups, send_messages=policy.send_messages)
-    built = checks.build(evidence, groups, policy)
+    # CODEOWNERS is a file of the checkout: it speaks of the run only where the checkout is the run's.
+    files = FileOwners(policy.codeowners if _is_ours(evidence, context) else None, policy.folder)
+    tables = datasets.build(evidence, groups, files, send_messages=policy.send_messages)
+    built = checks.build(evidence, groups, files, policy)
     by_key = {r.check: r for r in built.results}
     graph = datasets.graph(evidence.manifest)
     caused = causes.caused_by(tables, built.checks, by_key, built.parents, graph)
+    reached = causes.exposures_reached(graph, tables)
     results = tuple(_with_causes(r, caused.get(r.check)) for r in built.results)
     by_key = {r.check: r for r in results}
     pairs = tuple(zip(built.checks, results, strict=True))
@@ -82,7 +85,7 @@ def to_ingest(evidence: Evidence, context: CIContext, policy: Policy) -> Ingest:
         datasets=tables,
         checks=built.checks,
         results=results,
-        causes=cause_rows.build(project, environment, tables, built.checks, by_key, caused),
+        causes=cause_rows.build(project, environment, tables, built.checks, by_key, caused, reached),
         scores=score.scores(tables, pairs, policy),
         ledger=score.ledger(pairs),
     )
@@ -114,6 +117,8 @@ def extent_of(
     """Decided on data tests: did it finish what it selected, and was that everything?"""
     if evidence.partial:
         return "partial", evidence.partial
+    if evidence.dbt_exit_code is not None and evidence.dbt_exit_code >= 2:
+        return "partial", f"dbt was interrupted: it exited with {evidence.dbt_exit_code}"
     missing = sum(r.status == "not_run" and r.check in data_tests for r in results)
     if not missing:
         return "complete", None
@@ -130,6 +135,13 @@ def _with_causes(result: Result, caused_by: tuple[str, ...] | None) -> Result:
     return msgspec.structs.replace(result, caused_by=caused_by) if caused_by else result
 
 
+def _is_ours(evidence: Evidence, context: CIContext) -> bool:
+    """Is the checkout that we stand in the one that dbt ran on?"""
+    return evidence.origin == "pipeline" or (
+        evidence.origin == "workspace" and context.ci.provider is not None
+    )
+
+
 def _commit(evidence: Evidence, context: CIContext) -> tuple[Git, list[RunWarning]]:
     """The commit that dbt ran on: the artifacts' own word, else this pipeline's if they were written in it.
 
@@ -137,8 +149,7 @@ def _commit(evidence: Evidence, context: CIContext) -> tuple[Git, list[RunWarnin
     make another content of the same run.
     """
     git, stamped = context.git, evidence.stamped_sha
-    is_ours = evidence.origin == "pipeline" or (evidence.origin == "workspace" and context.ci.provider)
-    if not is_ours:
+    if not _is_ours(evidence, context):
         return Git(sha=stamped, default_branch=git.default_branch, repository_url=git.repository_url), []
     if not stamped or any(sha and sha.startswith(stamped) for sha in (git.sha, git.checkout_sha)):
         return git, []

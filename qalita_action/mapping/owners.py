@@ -1,10 +1,12 @@
-"""Who answers for a node: its meta.owner, else its group's owner, else the exposure's own. Pure."""
+"""Who answers for a node: its meta.owner, its group's owner, the exposure's own, else CODEOWNERS. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from codeowners import CodeOwners
+
     from qalita_action.dbt.shapes import Group, Node
 
 
@@ -18,6 +20,34 @@ def owner_of(node: Node, groups: dict[str, str]) -> str | None:
         or groups.get(node.group or node.settings.group or "")
         or _person(node.owner)
     )
+
+
+class FileOwners:
+    """The repository's CODEOWNERS, asked by dbt's paths. folder: of the dbt project in the repository."""
+
+    def __init__(self, text: str | None, folder: str) -> None:
+        self._rules = _codeowners(text) if text else None
+        self._folder = f"{folder.strip('/')}/" if folder.strip("/") else ""
+        self._known: dict[str, str | None] = {}
+
+    def of(self, path: str | None) -> str | None:
+        if self._rules is None or not path:
+            return None
+        if path not in self._known:
+            names = [name for _, name in self._rules.of(self._folder + path)]
+            self._known[path] = ", ".join(names) or None
+        return self._known[path]
+
+
+def _codeowners(text: str) -> CodeOwners | None:
+    """A file that the library cannot read has no owners. Sections are GitLab's; the rules are alike."""
+    from codeowners import CodeOwners
+
+    rules = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(("[", "^[")))
+    try:
+        return CodeOwners(rules)
+    except ValueError:
+        return None
 
 
 def group_owners(groups: dict[str, Group]) -> dict[str, str]:

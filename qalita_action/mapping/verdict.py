@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import assert_never
 
+from qalita_action.mapping.selectors import selected
 from qalita_action.model import EXECUTED, Reason, Verdict
 
 if TYPE_CHECKING:
@@ -62,12 +63,36 @@ def reasons(ingest: Ingest, gate: Gate) -> Iterator[Reason]:
     if lost:
         explained = True
         yield Reason(code="skipped", subject=None, text=f"{lost} datasets were skipped, and nothing says why")
+    yield from _required(ingest, gate)
     if ingest.run.dbt_exit_code and not explained:
         yield Reason(
             code="dbt-exit-code",
             subject=None,
             text=f"dbt exited with {ingest.run.dbt_exit_code}, and no row of its results says why",
         )
+
+
+def _required(ingest: Ingest, gate: Gate) -> Iterator[Reason]:
+    """Checks that must have run and did not. A selector that matches nothing is a hole, and is said."""
+    if not gate.require_run:
+        return
+    results = {r.check: r for r in ingest.results}
+    datasets = {d.key: d for d in ingest.datasets}
+    said: set[str] = set()
+    for selector in gate.require_run:
+        wanted = selected(selector, ingest.checks, datasets)
+        if not wanted:
+            yield Reason(
+                code="required-unknown", subject=None, text=f"--require-run {selector}: no check matches"
+            )
+        for check in wanted:
+            if results[check.key].status in EXECUTED or check.key in said:
+                continue
+            said.add(check.key)
+            why = results[check.key].reason or results[check.key].status.replace("_", " ")
+            yield Reason(
+                code="required", subject=check.key, text=f"{check.name}: must run ({selector}): {why}"
+            )
 
 
 def _of_check(check: Check, result: Result, gate: Gate) -> Reason | None:

@@ -3,6 +3,7 @@ touches the world, no word of dbt's file format."""
 
 from qalita_action.model.document import (
     CI,
+    DIMENSIONS,
     EXECUTED,
     SCHEMA_VERSION,
     ArtifactVerdict,
@@ -52,6 +53,7 @@ from qalita_action.model.stages import (
 
 __all__ = [
     "CI",
+    "DIMENSIONS",
     "EXECUTED",
     "SCHEMA_VERSION",
     "Api",

@@ -23,6 +23,16 @@ Extent = Literal["complete", "selected", "partial"]
 Level = Literal["high", "warning", "info"]
 Visibility = Literal["private", "internal", "public"]
 
+DIMENSIONS = (
+    "completeness",
+    "uniqueness",
+    "validity",
+    "consistency",
+    "accuracy",
+    "timeliness",
+    "reasonability",
+    "schema",
+)
 EXECUTED: frozenset[Status] = frozenset({"passed", "warned", "failed", "errored"})
 
 

@@ -26,7 +26,12 @@ class CIContext(Value, frozen=True, kw_only=True):
 
 
 class Policy(Value, frozen=True, kw_only=True):
-    """What mapping decides with, from the settings."""
+    """What mapping decides with, from the settings and from files that the pipeline read.
+
+    dimensions  test type, or package.test_type -> quality dimension
+    codeowners  the text of the repository's CODEOWNERS
+    folder      of the dbt project in the repository, where CODEOWNERS' paths count from the root
+    """
 
     project: str | None = None
     environment: str | None = None
@@ -38,6 +43,9 @@ class Policy(Value, frozen=True, kw_only=True):
     max_undecided: float = 0.10
     send_messages: bool = False
     send_sql: bool = False
+    dimensions: dict[str, str] = msgspec.field(default_factory=dict)
+    codeowners: str | None = None
+    folder: str = ""
     dbt_exit_code: int | None = None
     tool: Tool
 
@@ -50,6 +58,7 @@ class Gate(Value, frozen=True, kw_only=True):
     """What the verdict is judged by."""
 
     fail_on: GateLevel = "fail"
+    require_run: tuple[str, ...] = ()
 
 
 class Reason(Value, frozen=True, kw_only=True):
@@ -162,4 +171,5 @@ class ReportOptions(Value, frozen=True, kw_only=True):
     directory: str = "qalita-report"
     summary_path: str | None = None
     outputs_path: str | None = None
+    verbose: bool = False
     folders: dict[str, str] = msgspec.field(default_factory=dict)

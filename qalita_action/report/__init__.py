@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qalita_action.model import Ingest, Receipt, ReportOptions, Verdict, to_json
-from qalita_action.report.build import build
+from qalita_action.report.build import QUIET, build
 from qalita_action.report.console import console
 from qalita_action.report.files import DOCUMENT, PAGE, Rendered, output_path, room_for_summary, write
 from qalita_action.report.github import annotate, outputs
@@ -35,7 +35,7 @@ def render(
 ) -> Rendered:
     """Every text of the run, several documents under the one verdict. Receipts are matched by run key. Reads
     one thing of the world: how full the step's summary is."""
-    view = build(ingests, verdict, receipts, options.folders)
+    view = build(ingests, verdict, receipts, options.folders, quiet=frozenset() if options.verbose else QUIET)
     page_path = output_path(options, PAGE)
     # A folder that the receipt speaks of holds the document already.
     is_written = len(ingests) == 1 and any(r.api == "folder" and r.status == "recorded" for r in receipts)

@@ -22,6 +22,8 @@ from qalita_action.report.rows import Lookup, cause_order, dataset_order, line_o
 from qalita_action.report.view import Fact, Section, View
 from qalita_action.report.words import Tone
 
+# In the document for those who look; in reports with --verbose.
+QUIET = frozenset({"dimension-defaulted", "file-ignored"})
 TONE: dict[GateState, Tone] = {"passed": "good", "nothing-tested": "doubtful", "failed": "bad"}
 _WORST_STATE: tuple[GateState, ...] = ("passed", "nothing-tested", "failed")
 
@@ -35,13 +37,16 @@ def build(
     verdict: Verdict,
     receipts: Sequence[Receipt] = (),
     folders: Mapping[str, str] = MappingProxyType({}),
+    *,
+    quiet: frozenset[str] = QUIET,
 ) -> View:
-    """folders: run key -> the project's folder in the repository; missing: the root."""
+    """folders: run key -> the project's folder in the repository; missing: the root. quiet: codes of warnings
+    that are left out."""
     by_run = {receipt.run_key: receipt for receipt in receipts}
     sections = tuple(
         sorted(
             (
-                _section(ingest, verdict, by_run.get(ingest.run.key), folders.get(ingest.run.key, ""))
+                _section(ingest, verdict, by_run.get(ingest.run.key), folders.get(ingest.run.key, ""), quiet)
                 for ingest in ingests
             ),
             key=lambda section: -_WORST_STATE.index(section.state),
@@ -89,11 +94,9 @@ def _worth_a_row(checks: Sequence[Check], look: Lookup) -> list[Check]:
     return others + sorted(passed, key=lambda check: check.name)[:PASSED_ROWS]
 
 
-# In the document for those who look, and no news to anybody else.
-QUIET = frozenset({"dimension-defaulted"})
-
-
-def _section(ingest: Ingest, verdict: Verdict, receipt: Receipt | None, folder: str) -> Section:
+def _section(
+    ingest: Ingest, verdict: Verdict, receipt: Receipt | None, folder: str, quiet: frozenset[str]
+) -> Section:
     source, run, scores = ingest.source, ingest.run, ingest.scores
     look = Lookup(ingest, folder)
     rows = tuple(sorted(map(look.row, _worth_a_row(ingest.checks, look)), key=row_order))
@@ -126,7 +129,7 @@ def _section(ingest: Ingest, verdict: Verdict, receipt: Receipt | None, folder: 
         causes=tuple(sorted(map(look.cause, ingest.causes), key=cause_order)),
         rows=rows,
         rows_left=len(ingest.checks) - len(rows),
-        warnings=tuple(line_of(f"{w.text} [{w.code}]", 500) for w in run.warnings if w.code not in QUIET),
+        warnings=tuple(line_of(f"{w.text} [{w.code}]", 500) for w in run.warnings if w.code not in quiet),
         run_key=line_of(run.key),
         completed_at=line_of(run.completed_at),
         tool=line_of(f"{run.tool.name} {run.tool.version}"),
