@@ -58,15 +58,17 @@ def docker_args(
     }
     return " ".join(
         [
-            *(f"-e {shlex.quote(name)}" for name in sorted(names)),
-            *(f"-v {shlex.quote(f'{env[name]}:{env[name]}:{mode}')}" for name, mode in files),
+            *(f"-e {name}" for name in sorted(names)),
+            *(f"-v {env[name]}:{env[name]}:{mode}" for name, mode in files),
         ]
     )
 
 
 def _is_mountable(path: str) -> bool:
-    """Docker would make a folder of a file that is not there, and reads a colon as its own."""
+    """Docker would make a folder of a file that is not there, and reads a colon as its own; a shell would
+    split a blank."""
     try:
-        return Path(path).is_absolute() and ":" not in path and Path(path).is_file()
+        is_plain = ":" not in path and shlex.quote(path) == path
+        return is_plain and Path(path).is_absolute() and Path(path).is_file()
     except (OSError, ValueError):
         return False
