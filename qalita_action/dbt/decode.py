@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_h
 
 import msgspec
 
+from qalita_action.dbt.mend import mend
 from qalita_action.dbt.shapes import Catalog, Manifest, RunResults, Shape, Sources
 from qalita_action.errors import ArtifactError
 
@@ -38,14 +39,7 @@ FILE_NAME: dict[type, str] = {
     Catalog: "catalog.json",
 }
 _SCHEMA = re.compile(r"/dbt/([a-z-]+)/v\d+")
-# Outside strings these words can only be what Python's json writes for floats that JSON does not have.
-_NOT_JSON = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b', re.DOTALL)
-_LONE_SURROGATE = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_CONTROLS = bytes(range(0x20)).translate(None, b"\t\n\r")
 
 
 def decode(path: Path, kind: type[Document]) -> tuple[Document, list[str]]:
@@ -158,13 +152,9 @@ def _mend(data: bytes, path: Path, why: Exception) -> bytes:
         )
     if isinstance(why, RecursionError):
         raise _not_json(data, path, why)
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    if data.lstrip()[:1] not in (b"{", b"["):
+    if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"{", b"["):
         raise _not_json(data, path, why)
-    text = data.decode("utf-8", errors="replace").encode("utf-8")
-    text = text.translate(None, delete=_CONTROLS)
-    text = _LONE_SURROGATE.sub(rb"\\ufffd", text)
-    return _NOT_JSON.sub(lambda m: m[0] if m[0][:1] == b'"' else b"null", text)
+    return mend(data)
 
 
 def _not_json(data: bytes, path: Path, why: Exception) -> ArtifactError:
