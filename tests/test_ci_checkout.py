@@ -398,3 +398,117 @@ def test_a_comment_on_a_pull_request_takes_the_head_from_what_was_checked_out(me
     git(repo, "checkout", "--quiet", "feat")
     context = ci.detect(env, repo)
     assert (context.git.sha, context.git.branch, context.is_change) == (head, "feat", True)
+
+
+# ---------------------------------------------------------------- merges that a CI makes on the spot
+
+
+def jenkins(sha: str, **more: str) -> dict[str, str]:
+    return {
+        "JENKINS_URL": "https://jenkins.example.com/",
+        "BUILD_NUMBER": "17",
+        "BRANCH_NAME": "PR-24",
+        "CHANGE_ID": "24",
+        "CHANGE_BRANCH": "feat",
+        "CHANGE_TARGET": "main",
+        "GIT_COMMIT": sha,
+        **more,
+    }
+
+
+def local_merge(folder: Path, target: str, *options: str) -> str:
+    """What Jenkins and Bitbucket do: the change is checked out without a branch, the target merged into it."""
+    git(folder, "checkout", "--quiet", "--detach", "feat")
+    git(folder, *options, "merge", "--quiet", "--no-ff", "--no-edit", target)
+    return git(folder, "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("-c", "committer.name=Jenkins", "-c", "committer.email=nobody@nowhere"), ()],
+    ids=["its-name", "other"],
+)
+def test_jenkins_merges_the_target_into_the_change_so_the_head_is_the_first_parent(
+    merged, options, monkeypatch
+):
+    repo, base, head, _ = merged
+    if options:
+        monkeypatch.delitem(GIT_ENV, "GIT_COMMITTER_NAME")
+        monkeypatch.delitem(GIT_ENV, "GIT_COMMITTER_EMAIL")
+    merge = local_merge(repo, base, *options)
+    context = ci.detect(jenkins(merge), repo)
+    assert (context.git.sha, context.git.checkout_sha, context.git.branch) == (head, merge, "feat")
+    assert codes(context) == set()
+
+
+def test_jenkins_without_a_merge_has_checked_out_the_head(merged):
+    repo, _, head, _ = merged
+    git(repo, "checkout", "--quiet", "--detach", "feat")
+    assert ci.detect(jenkins(head), repo).git.sha == head
+
+
+def test_a_merge_that_somebody_made_is_the_head_itself_on_jenkins(merged):
+    repo, base, _, _ = merged
+    git(repo, "checkout", "--quiet", "feat")
+    git(repo, "merge", "--quiet", "--message", "Merge branch 'main' into feat", base)
+    mine = git(repo, "rev-parse", "HEAD")
+    git(repo, "checkout", "--quiet", "--detach", mine)
+    assert ci.detect(jenkins(mine), repo).git.sha == mine
+
+
+def test_bitbucket_names_twelve_digits_and_the_merge_on_the_spot_the_rest(merged):
+    repo, base, head, _ = merged
+    merge = local_merge(repo, base)
+    env = {
+        "BITBUCKET_BUILD_NUMBER": "4",
+        "BITBUCKET_COMMIT": head[:12],
+        "BITBUCKET_PR_ID": "2",
+        "BITBUCKET_PR_DESTINATION_COMMIT": base[:12],
+        "BITBUCKET_BRANCH": "feat",
+    }
+    context = ci.detect(env, repo)
+    assert (context.git.sha, context.git.checkout_sha, context.git.base_sha) == (head, merge, base)
+    assert codes(context) == set()
+
+
+def test_travis_and_azure_check_out_the_forges_test_merge(merged):
+    repo, _, head, merge = merged
+    travis = {"TRAVIS": "true", "TRAVIS_BUILD_ID": "1", "TRAVIS_PULL_REQUEST": "12", "TRAVIS_COMMIT": merge}
+    azure = {
+        "TF_BUILD": "True",
+        "BUILD_BUILDID": "4",
+        "BUILD_REASON": "PullRequest",
+        "BUILD_SOURCEBRANCH": "refs/pull/12/merge",
+        "BUILD_SOURCEVERSION": merge,
+    }
+    for env in (travis, azure):
+        context = ci.detect(env, repo)
+        assert (context.git.sha, context.git.checkout_sha) == (head, merge)
+
+
+@pytest.mark.parametrize("variable", ["BUILDKITE", "SEMAPHORE"])
+def test_a_commit_called_head_is_what_was_checked_out(variable, repo):
+    sha = commit(repo)
+    env = {
+        "BUILDKITE": {"BUILDKITE": "true", "BUILDKITE_BUILD_ID": "1", "BUILDKITE_COMMIT": "HEAD"},
+        "SEMAPHORE": {"SEMAPHORE": "true", "SEMAPHORE_JOB_ID": "1", "SEMAPHORE_GIT_SHA": "HEAD"},
+    }[variable]
+    context = ci.detect(env, repo)
+    assert (context.git.sha, context.git.checkout_sha) == (sha, sha)
+    assert context.sources["sha"] == "git:HEAD"
+
+
+def test_a_hint_of_a_pull_request_is_not_believed_on_the_default_branch(repo, tmp_path):
+    sha = commit(repo)
+    git(tmp_path, "clone", "--quiet", str(repo), "clone")
+    env = {
+        "CIRCLECI": "true",
+        "CIRCLE_BUILD_NUM": "1",
+        "CIRCLE_SHA1": sha,
+        "CIRCLE_BRANCH": "main",
+        "CIRCLE_PULL_REQUEST": "https://github.com/acme/dbt/pull/88",
+    }
+    context = ci.detect(env, tmp_path / "clone")
+    assert (context.ci.change_id, context.is_change, context.git.default_branch) == (None, False, "main")
+    feature = ci.detect(env | {"CIRCLE_BRANCH": "feat"}, tmp_path / "clone")
+    assert (feature.ci.change_id, feature.is_change) == ("88", True)
