@@ -5,10 +5,11 @@ Data tests and freshness count; unit tests never do, since they check code. 100 
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from qalita_action.model import Ledger, LedgerRow, Scores
+from qalita_action.model import EXECUTED, Ledger, LedgerRow, Scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,14 +85,16 @@ def _undecided(pairs: Pairs, limit: float) -> str | None:
 
 def ledger(pairs: Pairs) -> Ledger:
     """What the manifest expects against what ran, by kind. Every check stands in exactly one column."""
-    counts: dict[str, dict[str, int]] = {k: {} for k in ("data_test", "unit_test", "freshness")}
-    for check, result in pairs:
-        row = counts[check.kind]
-        row["expected"] = row.get("expected", 0) + 1
-        column: Status | Literal["vanished"] = result.status
-        if result.status == "unknown" and result.reason == "vanished":
-            column = "vanished"
-        row[column] = row.get(column, 0) + 1
-        if column in ("passed", "warned", "failed", "errored"):
-            row["executed"] = row.get("executed", 0) + 1
-    return Ledger(**{kind: LedgerRow(**row) for kind, row in counts.items()})
+    seen = Counter(
+        (c.kind, "vanished" if r.status == "unknown" and r.reason == "vanished" else r.status)
+        for c, r in pairs
+    )
+    rows: dict[str, dict[str, int]] = {k: {} for k in ("data_test", "unit_test", "freshness")}
+    for (kind, column), count in seen.items():
+        rows[kind][column] = count
+    return Ledger(**{kind: _ledger_row(counts) for kind, counts in rows.items()})
+
+
+def _ledger_row(counts: dict[str, int]) -> LedgerRow:
+    executed = sum(counts.get(status, 0) for status in EXECUTED)
+    return LedgerRow(expected=sum(counts.values()), executed=executed, **counts)

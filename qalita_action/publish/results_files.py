@@ -102,13 +102,16 @@ def _of_tables(
 
 
 def _of_columns(ingest: Ingest, scopes: Scopes) -> list[Json]:
-    columns = dict.fromkeys((c.dataset, c.column) for c in ingest.checks if c.dataset and c.column)
-    found: list[Json] = []
-    for dataset, column in columns:
-        score = ingest.scores.by_column.get(f"{dataset}.{column}")
-        if score is not None and dataset in scopes.names:
-            found.append(_metric("score", fraction(score), scopes.of(dataset, column)))
-    return found
+    columns = {
+        f"{c.dataset}.{c.column}": (c.dataset, c.column)
+        for c in ingest.checks
+        if c.column and c.dataset in scopes.names
+    }
+    return [
+        _metric("score", fraction(score), scopes.of(*columns[key]))
+        for key, score in ingest.scores.by_column.items()
+        if score is not None and key in columns
+    ]
 
 
 def _of_checks(pairs: list[tuple[Check, Result]], scopes: Scopes) -> list[Json]:
@@ -192,10 +195,11 @@ def _type(checks: list[Check], scopes: Scopes) -> str:
 def _schemas(rows: list[Json], scopes: Scopes) -> list[Json]:
     """The platform draws a source's tree from these alone: every table and column that a row names."""
     found = {("dataset", str(scopes.source["value"])): scopes.source}
-    for row in rows:
-        scope = row["scope"]
+    # Rows of one place share its scope: each is looked at once.
+    for scope in {id(row["scope"]): row["scope"] for row in rows}.values():
         if scope["perimeter"] == "column":
             table = str(scope["value"]).split(".", 1)[0]
-            found.setdefault(("table", table), scopes.table(table))
+            if ("table", table) not in found:
+                found["table", table] = scopes.table(table)
         found.setdefault((scope["perimeter"], str(scope["value"])), scope)
     return [_metric(perimeter, value, scope) for (perimeter, value), scope in found.items()]

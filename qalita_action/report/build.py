@@ -3,6 +3,7 @@ fails: it may only look worse than the verdict, never better."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -89,9 +90,12 @@ PASSED_ROWS = 3000
 
 
 def _worth_a_row(checks: Sequence[Check], look: Lookup) -> list[Check]:
-    passed = [check for check in checks if look.result(check).status in {"passed", "reused"}]
-    others = [check for check in checks if look.result(check).status not in {"passed", "reused"}]
-    return others + sorted(passed, key=lambda check: check.name)[:PASSED_ROWS]
+    passed: list[Check] = []
+    others: list[Check] = []
+    for check in checks:
+        good = look.statuses.get(check.key, "unknown") in {"passed", "reused"}
+        (passed if good else others).append(check)
+    return others + heapq.nsmallest(PASSED_ROWS, passed, key=lambda check: check.name)
 
 
 def _section(

@@ -56,9 +56,11 @@ class Lookup:
         self.checks: dict[str | None, Check] = {check.key: check for check in ingest.checks}
         self.datasets: dict[str | None, Dataset] = {dataset.key: dataset for dataset in ingest.datasets}
         self.results = {result.check: result for result in ingest.results}
+        self.statuses: dict[str, Status] = {r.check: r.status for r in ingest.results}
         self.counts: defaultdict[str | None, Counter[Status]] = defaultdict(Counter)
-        for check in ingest.checks:
-            self.counts[check.dataset][self.result(check).status] += 1
+        tallies = Counter((c.dataset, self.statuses.get(c.key, "unknown")) for c in ingest.checks)
+        for (dataset, status), count in tallies.items():
+            self.counts[dataset][status] = count
         self._clean: dict[str | None, str] = {}
         self._places: dict[tuple[str | None, int | None], Place | None] = {}
 
