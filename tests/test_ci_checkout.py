@@ -1,6 +1,7 @@
 """Real repositories, made by git, read without it: PATH is empty unless a test says so."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from qalita_action import ci
 
 PATH = os.environ.get("PATH", "")
+REFTABLE = Path(__file__).parent / "fixtures" / "ci" / "repositories" / "reftable"
 GIT_ENV = {
     "PATH": PATH,
     "LC_ALL": "C",
@@ -163,16 +165,20 @@ def test_sha_256_is_read_by_a_git_that_knows_it_and_is_null_without(tmp_path):
     assert codes(context) == {"git-unreadable", "sha-unknown"}
 
 
-def test_reftable_is_null_with_a_warning(repo):
-    # The files that git writes for `--ref-format=reftable`, which the git of this test may not know.
-    commit(repo)
-    (repo / ".git" / "HEAD").write_text("ref: refs/heads/.invalid\n", encoding="utf-8")
-    (repo / ".git" / "reftable").mkdir()
-    with (repo / ".git" / "config").open("a", encoding="utf-8") as config:
-        config.write("[extensions]\n\trefstorage = reftable\n")
-    context = ci.detect({}, repo)
+def test_reftable_is_null_with_a_warning(tmp_path):
+    shutil.copytree(REFTABLE, tmp_path / "repo" / ".git")
+    context = ci.detect({}, tmp_path / "repo")
     assert (context.git.sha, context.git.branch) == (None, None)
+    assert context.git.repository_url == "https://example.com/acme/dbt"
     assert codes(context) == {"git-unreadable", "sha-unknown"}
+
+
+def test_a_git_that_knows_reftable_is_asked(tmp_path):
+    shutil.copytree(REFTABLE, tmp_path / "repo" / ".git")
+    answers = 'case "$*" in *symbolic-ref*HEAD) echo main;; *rev-parse*) echo 2e68c824d83a855894f85e9aa7e9336328b79062;; esac'
+    context = ci.detect({"PATH": wrapper(tmp_path / "bin", answers)}, tmp_path / "repo")
+    assert context.git.sha == "2e68c824d83a855894f85e9aa7e9336328b79062"
+    assert context.git.branch == "main"
 
 
 @pytest.mark.parametrize(
