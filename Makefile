@@ -9,10 +9,10 @@ DEMO    := $(CURDIR)/.demo
 DBT     := $(DEMO)/venv/bin/dbt
 IN_DEMO := cd $(EXAMPLE) && DBT_TARGET_PATH=$(DEMO)/target DBT_LOG_PATH=$(DEMO)/logs OPENDATA_DUCKDB=$(DEMO)/opendata.duckdb
 
-.PHONY: test lint unit demo sandbox bench fixtures clean help
+.PHONY: test lint unit real-dbt demo sandbox bench fixtures clean help
 
 help:
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
 test: lint unit            ## what a contributor runs before a push, and what CI runs
 
@@ -24,6 +24,9 @@ lint: $(READY)             ## style, types, and the floors of the house
 
 unit: $(READY)             ## the tests alone
 	$(BIN)/python -m pytest
+
+real-dbt: $(READY) $(DEMO)/venv/.ready  ## the tests that run dbt itself
+	QALITA_REAL_DBT=1 $(BIN)/python -m pytest tests/real_dbt
 
 demo: $(READY) $(DEMO)/venv/.ready  ## real dbt, a sandbox, one run published; FRESH=1 runs dbt anew
 	@if [ -n "$(FRESH)" ]; then rm -rf $(DEMO)/target; fi

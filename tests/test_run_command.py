@@ -1,7 +1,7 @@
 """`qalita-ingest run -- dbt ...`: dbt as a child, for real processes and real signals.
 
 The child here is a small program that behaves as dbt does at its end: it writes artifacts of real dbt, dated
-now, and exits, waits, or dies. That the same works with dbt itself is what `make demo-run` shows.
+now, and exits, waits, or dies. The same with dbt itself: tests/real_dbt.
 """
 
 from __future__ import annotations
