@@ -223,6 +223,30 @@ def test_dbt_failed_before_it_wrote_anything(target):
     assert run("dbt", "target", "--dbt-outcome", "success", *OFFLINE, cwd=target.parent).returncode == 0
 
 
+def test_a_green_outcome_contradicts_red_rows_of_the_one_command_only(tmp_path, target):
+    """The step of dbt build was green, and its file is red: it is another run's. Freshness is another command."""
+    process = run("dbt", "target", "--dbt-outcome", "success", *OFFLINE, cwd=target.parent)
+    assert "dbt exited with 0" in refused(process, "artifacts-stale")
+    shutil.rmtree(target)
+    folder = BASE / "1.10/awkward/unicode"
+    shutil.copytree(folder, target)
+    shutil.copy(BASE / "1.10/source_freshness/sources.json.gz", target)
+    process = run("dbt", "target", "--dbt-outcome", "success", *OFFLINE, cwd=target.parent)
+    assert process.returncode == 1, process.stderr
+    assert "freshness raw.air_quality" in process.stdout
+
+
+def test_freshness_of_dbt_2_is_taken_beside_its_own_empty_results(target):
+    shutil.copy(BASE / "1.10/source_freshness/sources.json.gz", target)
+    results = json.loads((target / "run_results.json").read_text())
+    results["results"], results["args"] = [], {"command": "freshness", "which": "freshness"}
+    (target / "run_results.json").write_text(json.dumps(results))
+    process = run("dbt", "target", "--dry-run", "--output", "json", cwd=target.parent)
+    assert process.returncode == 0, process.stderr
+    ledger = json.loads(process.stdout)["ledger"]
+    assert (ledger["freshness"]["executed"], ledger["data_test"]["executed"]) == (3, 0)
+
+
 def test_files_older_than_the_pipeline_are_anothers(tmp_path, target):
     env = {"GITLAB_CI": "true", "CI_JOB_ID": "7", "CI_PIPELINE_ID": "3", "CI_COMMIT_BRANCH": "main",
            "CI_DEFAULT_BRANCH": "main", "CI_PIPELINE_CREATED_AT": "2099-01-01T00:00:00Z"}  # fmt: skip

@@ -153,9 +153,11 @@ def _evidence(
     _same_project(found, manifest)
     files, sources = _drop_stale(found, vetting, manifest, files, sources, notes)
     used = sorted((f for f in files if f.verdict in ("executed", "nothing_selected")), key=_age)
-    if files and not used:
-        worst = next(v for v in vet.REFUSALS if any(f.verdict == v for f in files))
-        raise vet.refuse(worst, files)
+    # 2.x writes a run_results.json for `source freshness` too: beside sources.json it is no stub of tests.
+    stubs = [f for f in files if not (sources and f.command == "freshness" and f.verdict == "compile_only")]
+    if stubs and not used:
+        worst = next(v for v in vet.REFUSALS if any(f.verdict == v for f in stubs))
+        raise vet.refuse(worst, stubs)
     verdict: Literal["executed", "nothing_selected"] = "executed"
     if used and all(f.verdict == "nothing_selected" for f in used) and sources is None:
         if vetting.on_empty == "fail":
@@ -334,12 +336,11 @@ def _check_exit_code(
     if code is None or vetting.is_ours:
         return
     red = {"fail", "error", "runtime error", "partial success"}
-    broken = any((r.status or "").lower() in red for r in rows.values()) or any(
-        (r.status or "").lower() in red for r in (freshness or {}).values()
-    )
+    failed = any((r.status or "").lower() in red for r in rows.values())
+    broken = failed or any((r.status or "").lower() in red for r in (freshness or {}).values())
     if code >= 2 and not broken:
         raise vet.refuse("stale", used, f"dbt exited with {code}, and every row of these files is green")
-    if code == 0 and broken:
+    if code == 0 and failed and len(used) == 1:  # of several commands it may be another one's code
         raise vet.refuse("stale", used, "dbt exited with 0, and these files hold failures")
 
 
