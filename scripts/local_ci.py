@@ -65,25 +65,19 @@ def differences(title: str, expected: dict[str, object], out: Path) -> list[str]
 
 def github(act: str, scratch: Path) -> list[str]:
     wrong = []
-    workflow = {
-        "on": {},
-        "jobs": {"context": {"runs-on": "ubuntu-latest", "steps": [{"run": f"{COMMAND} > $OUT"}]}},
-    }
+    job = {"runs-on": "ubuntu-latest", "steps": [{"run": f"{COMMAND} > $OUT"}]}
     paths = [p for p in sorted(FIXTURES.glob("*.json")) if "event" in json.loads(p.read_text("utf-8"))]
     for number, path in enumerate(paths):
         case = json.loads(path.read_text("utf-8"))
         event, expected = case["env"]["GITHUB_EVENT_NAME"], case["expected"]["fields"]
         workflow = yaml.dump({"on": {event: {}}, "jobs": {"context": job}})
         folder, out = scratch / f"r{number}", scratch / "out.json"
-        repository(
-            folder, "https://github.com/acme/shop-dbt.git", ".github/workflows/w.yml", yaml.dump(workflow)
-        )
+        repository(folder, "https://github.com/acme/shop-dbt.git", ".github/workflows/w.yml", workflow)
         (scratch / "event.json").write_text(json.dumps(case["event"]), encoding="utf-8")
         words = [act, event, "-W", ".github/workflows/w.yml", "-P", "ubuntu-latest=-self-hosted"]
         run([*words, "-e", str(scratch / "event.json"), "--env", f"OUT={out}"], folder, scratch / "home")
-        known = {
-            n: expected[n] for n in OF_THE_PAYLOAD if n in expected and is_in(expected[n], case["event"])
-        }
+        names = set(OF_THE_PAYLOAD) & expected.keys() - UNLIKE_GITHUB.get(path.stem, set())
+        known = {name: expected[name] for name in names if is_in(expected[name], case["event"])}
         wrong += differences(path.stem, {"provider": "github", "event": event, **known}, out)
     print(f"act: {len(paths)} events")
     return wrong
