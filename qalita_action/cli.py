@@ -344,9 +344,7 @@ def _report(outcome: Any, resolved: Resolved, world: World) -> None:
     from qalita_action import pipeline, report
 
     color = sys.stdout.isatty() and "NO_COLOR" not in world.env
-    options = pipeline.report_options(
-        resolved.settings, outcome.context, world, color=color, folders=outcome.folders
-    )
+    options = pipeline.report_options(resolved.settings, outcome, world, color=color)
     rendered = report.render(outcome.ingests, outcome.verdict, outcome.receipts, options)
     report.write(rendered, options, sys.stdout, sys.stderr)
 

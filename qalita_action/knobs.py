@@ -61,6 +61,7 @@ KNOBS: dict[str, Knob] = {
         "pass|fail",
         "pass on change runs, else fail",
     ),
+    "baseline": Knob("ingest.json of the run to compare the score with.", "FILE", "none"),
     "require_run": Knob(
         "Checks that must have run: tag:NAME, path:FOLDER, source:NAME.TABLE, or a model's or test's name,"
         " with * and ?.",

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from qalita_action import __version__, ci, dbt, mapping, publish, report
-from qalita_action.errors import ExitCode, IngestError, raise_all
+from qalita_action.errors import ArtifactError, ExitCode, IngestError, raise_all
 from qalita_action.model import (
     CIContext,
     Finding,
     Ingest,
+    Movement,
     PlannedRequest,
     Receipt,
     ReportOptions,
@@ -54,6 +55,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     context: CIContext
     ingests: tuple[Ingest, ...]
     folders: dict[str, str]
+    movements: dict[str, Movement]
     verdict: Verdict
     receipts: tuple[Receipt, ...]
     exit_code: ExitCode
@@ -109,6 +111,32 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
         folders[ingest.run.key] = folder
     raise_all(errors)
     return Plan(ingests=tuple(ingests), folders=folders)
+
+
+def _baseline(path: Path) -> tuple[Ingest, ...]:
+    """The documents of an ingest.json, one a line."""
+    try:
+        lines = path.read_bytes().splitlines()
+        return tuple(msgspec.json.decode(line, type=Ingest) for line in lines if line.strip())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise ArtifactError(
+            "baseline-unreadable",
+            f"{path} cannot be compared with: {e}",
+            expected="the ingest.json that an earlier run of this command wrote",
+            looked=[str(path)],
+            todo=["check --baseline, or leave it out"],
+        ) from None
+
+
+def _movements(ingests: Sequence[Ingest], base: Sequence[Ingest]) -> dict[str, Movement]:
+    """By run key. A base is that of the same project and suite; its environment may be another one."""
+    known = {(b.source.project, b.source.suite): b for b in base}
+    found = {
+        i.run.key: mapping.movement(known[i.source.project, i.source.suite], i)
+        for i in ingests
+        if (i.source.project, i.source.suite) in known
+    }
+    return {key: movement for key, movement in found.items() if movement is not None}
 
 
 def _known_dimensions() -> dict[str, str]:
@@ -168,6 +196,12 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
         planned = plan(settings, context, world)
     except IngestError as e:
         errors.append(e)
+    base: tuple[Ingest, ...] = ()
+    if settings.baseline:
+        try:
+            base = _baseline(world.workspace / settings.baseline)
+        except IngestError as e:
+            errors.append(e)
     raise_all(errors)
 
     ingests = planned.ingests
@@ -180,6 +214,7 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
         context=context,
         ingests=ingests,
         folders=planned.folders,
+        movements=_movements(ingests, base),
         verdict=verdict,
         receipts=receipts,
         exit_code=exit_code(verdict, receipts, settings, context),
@@ -258,9 +293,8 @@ def check(resolved: Resolved, context: CIContext, world: World) -> list[Finding]
     return [*publish.check(target, names, now=world.now()), *findings]
 
 
-def report_options(
-    settings: Settings, context: CIContext, world: World, *, color: bool, folders: dict[str, str]
-) -> ReportOptions:
+def report_options(settings: Settings, outcome: Outcome, world: World, *, color: bool) -> ReportOptions:
+    context = outcome.context
     on_github = context.ci.provider in ("github", "gitea", "forgejo")
     return ReportOptions(
         output=settings.output,
@@ -272,7 +306,8 @@ def report_options(
         summary_path=world.env.get("GITHUB_STEP_SUMMARY") or None if on_github else None,
         outputs_path=world.env.get("GITHUB_OUTPUT") or None if on_github else None,
         verbose=settings.verbose,
-        folders=folders,
+        folders=outcome.folders,
+        movements=outcome.movements,
     )
 
 

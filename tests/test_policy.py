@@ -17,6 +17,8 @@ from qalita_action.mapping.selectors import selected
 from qalita_action.model import DIMENSIONS
 from tests.artifact_sets import BASE
 from tests.command import run
+from tests.test_mapping import ingest_of
+from tests.test_mapping import project as made
 
 BUILD = BASE / "1.10" / "build"
 SAMPLE = Path(__file__).parents[1] / "examples" / "airquality" / "sample-target"
@@ -203,3 +205,43 @@ def test_a_cause_names_the_exposures_that_it_reaches(tmp_path):
     assert "Reaches exposure weekly_dashboard." in cause["body"]
     other = next(c for c in told["causes"] if "row_count_between_stg_orders" in c["title"])
     assert "Reaches" not in other["body"]
+
+
+# ------------------------------------------------------------------ why the score moved
+
+
+def test_a_movement_is_explained_in_points(tmp_path):
+    target = tmp_path / "target"
+    shutil.copytree(SAMPLE, target)
+    assert run("dbt", "target", *OFFLINE, "--report-dir", "before", cwd=tmp_path).returncode == 1
+    path = target / "run_results.json"
+    results = json.loads(path.read_text())
+    changed = {"unit_is_known": "pass", "city_is_named": "fail"}
+    for row in results["results"]:
+        for name, status in changed.items():
+            if f".{name}." in row["unique_id"]:
+                row["status"] = status
+    path.write_text(json.dumps(results))
+    base = ("--baseline", "before/ingest.json")
+    process = run("dbt", "target", *OFFLINE, *base, cwd=tmp_path)
+    counted = 48  # 47 data tests and one freshness
+    line = next(x for x in process.stdout.splitlines() if "MOVED" in x)
+    assert f"+{100 / counted:.1f} unit_is_known" in line
+    assert f"−{50 / counted:.1f} city_is_named" in line
+    assert "81.2 % → 82.2 %" in line
+    same = run("dbt", "target", *OFFLINE, "--baseline", "qalita-report/ingest.json", cwd=tmp_path)
+    assert "82.2 % → 82.2 %" in same.stdout
+
+
+def test_a_check_that_went_is_one_part_of_the_movement(tmp_path):
+    before, after = ingest_of(made(["pass", "fail", "pass", "pass"])), ingest_of(made(["pass", "fail"]))
+    moved = mapping.movement(before, after)
+    assert (moved.before, moved.after) == (0.75, 0.5)
+    assert [(p.what, p.points) for p in moved.parts] == [("checks that came or went", -25.0)]
+    assert mapping.movement(ingest_of(made([])), after) is None, "a gap does not move"
+
+
+def test_a_baseline_that_cannot_be_read_is_said(tmp_path):
+    process = run("dbt", str(BUILD), *OFFLINE, "--baseline", "nowhere.json", cwd=tmp_path)
+    assert process.returncode == 3
+    assert "[baseline-unreadable]" in process.stderr

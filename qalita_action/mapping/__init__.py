@@ -6,6 +6,7 @@ No clock, environment, disk, network or randomness: what they need comes as an a
 from qalita_action.mapping.dimensions import FILE as DIMENSIONS_FILE
 from qalita_action.mapping.dimensions import table as dimension_table
 from qalita_action.mapping.ingest import to_ingest
+from qalita_action.mapping.movement import movement
 from qalita_action.mapping.verdict import verdict
 
-__all__ = ["DIMENSIONS_FILE", "dimension_table", "to_ingest", "verdict"]
+__all__ = ["DIMENSIONS_FILE", "dimension_table", "movement", "to_ingest", "verdict"]

@@ -157,10 +157,24 @@ class Receipt(Value, frozen=True, kw_only=True):
     exit_code: int = 0
 
 
+class MovementPart(Value, frozen=True, kw_only=True):
+    what: str
+    points: float
+
+
+class Movement(Value, frozen=True, kw_only=True):
+    """Why the overall score moved against a base: parts in points of a hundred, the largest first."""
+
+    before: float
+    after: float
+    parts: tuple[MovementPart, ...]
+
+
 class ReportOptions(Value, frozen=True, kw_only=True):
     """Where reports go. Paths are None where the CI gives none; provider decides the dialects.
 
-    folders  run key -> the dbt project's folder in the repository; missing: the root
+    folders    run key -> the dbt project's folder in the repository; missing: the root
+    movements  run key -> why its score moved; missing: nothing to compare with
     """
 
     output: Literal["text", "json"] = "text"
@@ -173,3 +187,4 @@ class ReportOptions(Value, frozen=True, kw_only=True):
     outputs_path: str | None = None
     verbose: bool = False
     folders: dict[str, str] = msgspec.field(default_factory=dict)
+    movements: dict[str, Movement] = msgspec.field(default_factory=dict)

@@ -35,7 +35,14 @@ def render(
 ) -> Rendered:
     """Every text of the run, several documents under the one verdict. Receipts are matched by run key. Reads
     one thing of the world: how full the step's summary is."""
-    view = build(ingests, verdict, receipts, options.folders, quiet=frozenset() if options.verbose else QUIET)
+    view = build(
+        ingests,
+        verdict,
+        receipts,
+        options.folders,
+        options.movements,
+        quiet=frozenset() if options.verbose else QUIET,
+    )
     page_path = output_path(options, PAGE)
     # A folder that the receipt speaks of holds the document already.
     is_written = len(ingests) == 1 and any(r.api == "folder" and r.status == "recorded" for r in receipts)

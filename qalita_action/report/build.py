@@ -13,6 +13,7 @@ from qalita_action.model import (
     GateState,
     Ingest,
     LedgerRow,
+    Movement,
     Reason,
     Receipt,
     Rejected,
@@ -38,6 +39,7 @@ def build(
     verdict: Verdict,
     receipts: Sequence[Receipt] = (),
     folders: Mapping[str, str] = MappingProxyType({}),
+    movements: Mapping[str, Movement] = MappingProxyType({}),
     *,
     quiet: frozenset[str] = QUIET,
 ) -> View:
@@ -47,7 +49,14 @@ def build(
     sections = tuple(
         sorted(
             (
-                _section(ingest, verdict, by_run.get(ingest.run.key), folders.get(ingest.run.key, ""), quiet)
+                _section(
+                    ingest,
+                    verdict,
+                    by_run.get(ingest.run.key),
+                    folders.get(ingest.run.key, ""),
+                    movements.get(ingest.run.key),
+                    quiet,
+                )
                 for ingest in ingests
             ),
             key=lambda section: -_WORST_STATE.index(section.state),
@@ -99,7 +108,12 @@ def _worth_a_row(checks: Sequence[Check], look: Lookup) -> list[Check]:
 
 
 def _section(
-    ingest: Ingest, verdict: Verdict, receipt: Receipt | None, folder: str, quiet: frozenset[str]
+    ingest: Ingest,
+    verdict: Verdict,
+    receipt: Receipt | None,
+    folder: str,
+    movement: Movement | None,
+    quiet: frozenset[str],
 ) -> Section:
     source, run, scores = ingest.source, ingest.run, ingest.scores
     look = Lookup(ingest, folder)
@@ -123,6 +137,7 @@ def _section(
         headline=_headline(state, total, broken, [line_of(r.text) for r in reasons]),
         score=scores.overall,
         score_reason=line_of(scores.overall_reason),
+        movement=line_of(words.movement(movement)) if movement else "",
         extent=words.extent_sentence(run.extent, run.extent_reason, total),
         why_nothing=nothing,
         facts=_facts(ingest),

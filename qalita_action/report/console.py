@@ -153,6 +153,8 @@ class _Page:
             yield from _wrapped([f"passed by kind: {kinds[0]}", *kinds[1:]], " " * 13)
         if section.score is None:
             yield self.field("SCORES", f"none: {section.score_reason or 'no data test was decided'}")
+        if section.movement:
+            yield self.field("MOVED", section.movement)
         scores = [f"{name} {words.percent(value) or 'none'}" for name, value in section.dimensions]
         if scores and section.score is not None:
             first, *rest = _wrapped(scores, " " * 13)

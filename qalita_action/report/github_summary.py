@@ -125,7 +125,8 @@ def _lead(section: Section) -> str:
     ]
     notices = [text for text in (section.why_nothing, section.extent) if text]
     boxes = "".join(f"> [!WARNING]\n> {for_markdown(text)}\n\n" for text in notices)
-    return " · ".join([score + reason, *facts]) + f"\n\n{boxes}"
+    moved = f"Score {for_markdown(section.movement)}\n\n" if section.movement else ""
+    return " · ".join([score + reason, *facts]) + f"\n\n{moved}{boxes}"
 
 
 def _cell(text: str) -> str:

@@ -103,6 +103,8 @@ def _ledger(section: Section) -> str:
 
 
 def _scores(section: Section) -> Iterator[str]:
+    if section.movement:
+        yield f'<p class="moved">{for_html(section.movement)}</p>\n'
     if section.score is None and section.score_reason:
         yield f'<p class="notice">No score: {for_html(section.score_reason)}</p>\n'
     if not section.dimensions:

@@ -90,6 +90,7 @@ class Section(Value, frozen=True, kw_only=True):
     headline: str
     score: float | None
     score_reason: str
+    movement: str
     extent: str
     why_nothing: str
     facts: tuple[Fact, ...]

@@ -17,6 +17,7 @@ from qalita_action.model import (
     DatasetKind,
     Extent,
     LedgerRow,
+    Movement,
     Receipt,
     Result,
     Status,
@@ -245,3 +246,19 @@ def retest_command(kind: CheckKind, name: str, dataset: Dataset | None) -> str:
 
 def retest_all_command(dataset: Dataset) -> str:
     return f"dbt test --select {_argument(_selector(dataset))} --store-failures"
+
+
+MOVED_SHOWN = 5
+
+
+def movement(moved: Movement) -> str:
+    """91.0 % → 86.0 %: −4.0 unique_orders_id, −1.0 freshness raw.orders."""
+    parts = [f"{_signed(part.points)} {part.what}" for part in moved.parts[:MOVED_SHOWN]]
+    if more := len(moved.parts) - MOVED_SHOWN:
+        parts += [f"and {plural(more, 'more change')}"] if more > 0 else []
+    told = f"{percent(moved.before)} → {percent(moved.after)}"
+    return f"{told}: {', '.join(parts)}" if parts else told
+
+
+def _signed(points: float) -> str:
+    return f"{'−' if points < 0 else '+'}{abs(points):.1f}"
