@@ -210,5 +210,5 @@ DBT_CLOUD = Provider(
         "DBT_CLOUD_RUN_REASON_CATEGORY",
         {"github_pull_request", "gitlab_merge_request", "azure_pull_request"},
     ),
-    unverified=("DBT_CLOUD_ENVIRONMENT_NAME", "DBT_CLOUD_GIT_BRANCH"),
+    unverified=("DBT_CLOUD_GIT_BRANCH",),
 )

@@ -100,10 +100,10 @@ BUILDKITE = Provider(
     environment=var("BUILDKITE_GITHUB_DEPLOYMENT_ENVIRONMENT"),
     is_change=is_set("BUILDKITE_MERGE_QUEUE_BASE_BRANCH"),
     repository=path_of(var("BUILDKITE_REPO")),
-    unverified=("`owner:branch` in BUILDKITE_BRANCH", "BUILDKITE_GITHUB_DEPLOYMENT_ENVIRONMENT"),
+    unverified=("`owner:branch` in BUILDKITE_BRANCH",),
 )
 
-# TRAVIS_TAG beside a pull request is a leftover of the test data that peers pass around.
+# A pull request is never a build of a tag, whatever TRAVIS_TAG says.
 _TRAVIS_CHANGE = is_set("TRAVIS_PULL_REQUEST")
 
 TRAVIS = Provider(
@@ -192,7 +192,7 @@ SEMAPHORE = Provider(
         # SEMAPHORE_GIT_BRANCH is the base on a pull request.
         "branch": first(
             when(_SEMAPHORE_CHANGE, var("SEMAPHORE_GIT_PR_BRANCH", "SEMAPHORE_GIT_WORKING_BRANCH")),
-            unless(_SEMAPHORE_CHANGE, var("SEMAPHORE_GIT_WORKING_BRANCH", "SEMAPHORE_GIT_BRANCH")),
+            unless(_SEMAPHORE_CHANGE, var("SEMAPHORE_GIT_BRANCH")),
         ),
         "tag": var("SEMAPHORE_GIT_TAG_NAME"),
         "base_branch": when(_SEMAPHORE_CHANGE, var("SEMAPHORE_GIT_BRANCH")),
@@ -215,7 +215,7 @@ SEMAPHORE = Provider(
     is_change=_SEMAPHORE_CHANGE,
     head_unsaid=both(_SEMAPHORE_CHANGE, neither(is_set("SEMAPHORE_GIT_PR_SHA"))),
     repository=var("SEMAPHORE_GIT_REPO_SLUG"),
-    unverified=("SEMAPHORE_GIT_WORKING_BRANCH", "SEMAPHORE_WORKFLOW_TRIGGERED_BY", "pipeline_url", "job_url"),
+    unverified=("SEMAPHORE_WORKFLOW_TRIGGERED_BY", "pipeline_url", "job_url"),
 )
 
 _CIRRUS_PULL = match(r"pull/([0-9]+)", var("CIRRUS_BRANCH"))

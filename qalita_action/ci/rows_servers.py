@@ -101,7 +101,7 @@ JENKINS = Provider(
     head_unsaid=both(_JENKINS_CHANGE, neither(says(_JENKINS_HEAD))),
     head_of=_before_local_merge,
     repository=path_of(var("GIT_URL", "GIT_URL_1")),
-    unverified=("gitlabMergeRequestLastCommit", "BUILD_USER_ID", "BRANCH_IS_PRIMARY", "RUN_DISPLAY_URL"),
+    unverified=("gitlabMergeRequestLastCommit", "BUILD_USER_ID", "RUN_DISPLAY_URL"),
 )
 
 TEAMCITY = Provider(
@@ -163,7 +163,7 @@ WOODPECKER = Provider(
     environment=var("CI_PIPELINE_DEPLOY_TARGET"),
     is_change=_WOODPECKER_CHANGE,
     repository=var("CI_REPO"),
-    unverified=("CI_PIPELINE_RERUNS", "CI_BUILD_* and CI_JOB_NUMBER of old versions", "CI_REPO_LINK"),
+    unverified=("CI_BUILD_* and CI_JOB_NUMBER of old versions", "CI_REPO_LINK"),
 )
 
 _DRONE_CHANGE = either(is_set("DRONE_PULL_REQUEST"), one_of("DRONE_BUILD_EVENT", {"pull_request"}))
