@@ -203,8 +203,8 @@ def find_pack(client: Client, name: str, budget: Budget) -> tuple[str, str]:
         expected=f"the pack {name}, published once, and visible to the token's user",
         looked=[f"GET {client.options.base_url}{PACKS}"],
         todo=[
-            f"an admin runs once, in this project's repository: qalita pack push -n {name}",
-            "or name a pack that is there with --pack",
+            "name a pack that is there: --pack dbt_checks, which QALITA publishes on its own cloud",
+            f"or an admin publishes one named {name} once, from a folder {name}_pack: qalita pack push -n {name}",
         ],
     )
 
