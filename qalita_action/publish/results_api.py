@@ -204,7 +204,8 @@ def find_pack(client: Client, name: str, budget: Budget) -> tuple[str, str]:
         looked=[f"GET {client.options.base_url}{PACKS}"],
         todo=[
             "name a pack that is there: --pack dbt_checks, which QALITA publishes on its own cloud",
-            f"or an admin publishes one named {name} once, from a folder {name}_pack: qalita pack push -n {name}",
+            f"or an admin publishes one of this name once, from a folder {name}_pack:"
+            f" qalita pack push -n {name}",
         ],
     )
 
