@@ -4,6 +4,7 @@
     python scripts/make_dbt_fixtures.py 1.11                       every case of one version
     python scripts/make_dbt_fixtures.py 1.7 1.9 --cases build run  some cases of two
     python scripts/make_dbt_fixtures.py 1.3 --python /path/to/python3.10
+    python scripts/make_dbt_fixtures.py newest --out /tmp/newest   the newest dbt-core, not for the fixtures
 
 Each version gets a virtual environment of its own (kept under .venv-dbt) and each case a fresh copy of the
 project. What stands in target/ afterwards is kept with gzip, next to the commands and the exit code of the
@@ -28,7 +29,9 @@ ARTIFACTS = ("manifest", "run_results", "sources", "catalog")
 
 
 class Release(NamedTuple):
-    """Versions that were seen to work together, and the Python that has wheels for all of them."""
+    """Versions that were seen to work together, and the Python that has wheels for all of them; an empty
+    version is the newest.
+    """
 
     core: str
     adapter: str
@@ -46,6 +49,7 @@ RELEASES = {
     "1.9": Release("1.9.11", "1.9.6", "1.2.2", "3.12"),
     "1.10": Release("1.10.23", "1.10.1", "1.3.2", "3.12"),
     "1.11": Release("1.11.16", "1.11.1", "1.4.5", "3.12"),
+    "newest": Release("", "", "", "3.12"),
 }
 
 
@@ -107,7 +111,7 @@ CASES = {
 
 
 def number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+    return (9999,) if version == "newest" else tuple(int(part) for part in version.split("."))
 
 
 def environment(version: str, venvs: Path, python: str | None) -> Path:
@@ -118,7 +122,8 @@ def environment(version: str, venvs: Path, python: str | None) -> Path:
         if not found:
             raise SystemExit(f"dbt {version} needs Python {release.python}: give it with --python")
         subprocess.run([found, "-m", "venv", str(folder)], check=True)
-        pins = [f"dbt-core=={release.core}", f"dbt-duckdb=={release.adapter}", f"duckdb=={release.duckdb}"]
+        versions = {"dbt-core": release.core, "dbt-duckdb": release.adapter, "duckdb": release.duckdb}
+        pins = [f"{name}=={version}" if version else name for name, version in versions.items()]
         subprocess.run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *pins], check=True)
     return folder
 
@@ -126,8 +131,8 @@ def environment(version: str, venvs: Path, python: str | None) -> Path:
 class Bench:
     """One dbt version and a scratch folder with the project, before anything ran and once it is built."""
 
-    def __init__(self, version: str, venv: Path, scratch: Path) -> None:
-        self.version, self.venv, self.scratch = version, venv, scratch
+    def __init__(self, version: str, venv: Path, scratch: Path, out: Path) -> None:
+        self.version, self.venv, self.scratch, self.out = version, venv, scratch, out
         self.work = scratch / "demo"
         self.fresh = scratch / "fresh"
         self.built = scratch / "built"
@@ -175,7 +180,7 @@ class Bench:
             env = case.env[i] if case.env else {}
             code = self.dbt(step, env)
             told.append(" ".join([*(f"{k}={v}" for k, v in env.items()), "dbt", step]))
-        self.keep(OUT / self.version / name, kept, told, code)
+        self.keep(self.out / self.version / name, kept, told, code)
 
     def artifacts(self) -> dict[str, bytes]:
         files = ((name, self.work / "target" / f"{name}.json") for name in ARTIFACTS)
@@ -211,11 +216,14 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--python", help="the Python for new virtual environments")
     parser.add_argument("--venvs", type=Path, default=ROOT / ".venv-dbt", help="default: %(default)s")
+    parser.add_argument("--out", type=Path, default=OUT, help="default: %(default)s")
     args = parser.parse_args()
+    if "newest" in args.versions and args.out == OUT:
+        parser.error("newest is another dbt every month: give it a folder of its own with --out")
     for version in args.versions:
         venv = environment(version, Path.cwd() / args.venvs, args.python)
         with tempfile.TemporaryDirectory(prefix="dbt-fixtures-") as scratch:
-            bench = Bench(version, venv, Path(scratch).resolve())
+            bench = Bench(version, venv, Path(scratch).resolve(), args.out)
             bench.prepare()
             for name in args.cases or CASES:
                 if number(version) >= number(CASES[name].since):
