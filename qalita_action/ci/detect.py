@@ -214,8 +214,8 @@ def _is_change(values: Mapping[str, Worth], scope: Scope, row: Provider, warning
     if missing:
         text = (
             f"Whether this is a change run cannot be told: {' and '.join(missing)} unknown. It is taken for "
-            "a run of the main line. Say `default-branch` in qalita.yml and --branch where the CI does not, or "
-            "hand on the CI's variables and event file."
+            "a run of the main line. Say `default-branch` in qalita.yml, and --branch where the CI does not "
+            "tell, or hand on the CI's variables and event file."
         )
         if row is not NO_CI:  # a laptop has no variables to hand on
             warnings.append(RunWarning(code="change-unknown", text=text))
@@ -227,8 +227,8 @@ def _doubts(known: Mapping[str, Known], row: Provider, tree: checkout.Checkout) 
     sha, checked_out = known.get("sha"), known.get("checkout_sha")
     if sha is None:
         text = (
-            "The commit of this run is unknown. Hand on the CI's variables, mount the checkout with .git, or say "
-            "--sha."
+            "The commit of this run is unknown. Hand on the CI's variables, mount the checkout with .git, or "
+            "say --sha."
         )
         return [RunWarning(code="sha-unknown", text=text)]
     said = {sha.value} | ({checked_out.value} if checked_out else set())
