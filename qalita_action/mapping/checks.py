@@ -59,7 +59,8 @@ def build(evidence: Evidence, groups: dict[str, str], files: FileOwners, policy:
         ):
             check = _data_test(key, node, names, inherited, groups, policy, defaulted)
             pairs.append((check, _result(key, evidence, policy)))
-            parents[key] = tuple(p for p in node.parents if p in names.nodes)
+            read = node.parents
+            parents[key] = tuple(read) if len(read) == 1 else tuple(p for p in read if p in names.nodes)
     for key, node in evidence.manifest.unit_tests.items():
         if not node.is_enabled and key not in evidence.rows:
             continue
@@ -102,7 +103,7 @@ def _data_test(
     if dimension is None:
         label = f"{namespace}.{test_type}" if namespace else test_type
         defaulted[label] = defaulted.get(label, 0) + 1
-    alias = identity.short_hash(
+    alias = identity.fingerprint(
         [dataset, column, test_type, namespace, kwargs, config.where] if meta else [dataset, definition]
     )
     rules = (config.severity, config.warn_if, config.error_if, config.fail_calc, config.limit, config.where)
@@ -132,7 +133,7 @@ def _data_test(
 
 @lru_cache(maxsize=1024)  # most tests of a project have the same severity and thresholds
 def _hash_of_rules(rules: tuple[Any, ...]) -> str:
-    return identity.short_hash(rules)
+    return identity.fingerprint(rules)
 
 
 def _said_dimension(node: Node) -> str | None:
@@ -153,7 +154,7 @@ def _unit_test(
     target = inherited.get(dataset or "", _NOBODY)
     return Check(
         key=key,
-        alias=identity.short_hash([dataset, node.name]),
+        alias=identity.fingerprint([dataset, node.name]),
         name=node.name or key,
         kind="unit_test",
         type="unit_test",
@@ -171,7 +172,7 @@ def _unit_test(
         owner=owner_of(node, groups) or target.owner,
         path=node.original_file_path,
         line=None,
-        definition_checksum=identity.short_hash([key, checksum_of(node)]),
+        definition_checksum=identity.fingerprint([key, checksum_of(node)]),
     )
 
 
@@ -208,7 +209,7 @@ def _freshness(key: str, node: Node, criteria: dict[str, str], owner: str | None
     definition: list[Any] = [key, "freshness", criteria]
     return Check(
         key=key,
-        alias=identity.short_hash([key, None, "freshness", None, {}, None]),
+        alias=identity.fingerprint([key, None, "freshness", None, {}, None]),
         name=name,
         kind="freshness",
         type="freshness",
@@ -226,7 +227,7 @@ def _freshness(key: str, node: Node, criteria: dict[str, str], owner: str | None
         owner=owner,
         path=node.original_file_path,
         line=None,
-        definition_checksum=identity.short_hash(definition),
+        definition_checksum=identity.fingerprint(definition),
     )
 
 

@@ -22,6 +22,13 @@ def short_hash(value: Any) -> str:
     return hashlib.sha256(to_json(value)).hexdigest()[:32]
 
 
+def fingerprint(value: Any) -> str:
+    """32 hex digits of BLAKE2b over canonical JSON: for aliases and checksums, of which a large project has
+    tens of thousands.
+    """
+    return hashlib.blake2b(to_json(value), digest_size=16).hexdigest()
+
+
 def run_key(project: str, environment: str, suite: str | None, sha: str | None, run_id: str) -> str:
     return short_hash([RUN_KEY_VERSION, project, environment, suite or "", sha or "", run_id])
 

@@ -95,7 +95,7 @@ def _headline(state: GateState, total: LedgerRow, broken: int, reasons: Sequence
 
 
 # Passed checks that get a row. A large project has tens of thousands, and no reader of them.
-PASSED_ROWS = 3000
+PASSED_ROWS = 2000
 
 
 def _worth_a_row(checks: Sequence[Check], look: Lookup) -> list[Check]:
@@ -118,7 +118,8 @@ def _section(
     source, run, scores = ingest.source, ingest.run, ingest.scores
     look = Lookup(ingest, folder)
     rows = tuple(sorted(map(look.row, _worth_a_row(ingest.checks, look)), key=row_order))
-    datasets = tuple(sorted(map(look.dataset_row, ingest.datasets), key=dataset_order))
+    shown = look.worth_a_row(ingest.datasets)
+    datasets = tuple(sorted(map(look.dataset_row, shown), key=dataset_order))
     kinds: dict[CheckKind, LedgerRow] = {
         "data_test": ingest.ledger.data_test,
         "unit_test": ingest.ledger.unit_test,
@@ -145,6 +146,7 @@ def _section(
         ledger=tuple((kind, row) for kind, row in kinds.items() if row.expected),
         dimensions=tuple((line_of(name), scores.by_dimension[name]) for name in sorted(scores.by_dimension)),
         datasets=datasets,
+        datasets_left=len(look.counts.keys() & look.datasets.keys()) - sum(bool(d.counts) for d in datasets),
         causes=tuple(sorted(map(look.cause, ingest.causes), key=cause_order)),
         rows=rows,
         rows_left=len(ingest.checks) - len(rows),

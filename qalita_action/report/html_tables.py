@@ -136,12 +136,9 @@ def datasets(section: Section) -> Iterator[str]:
         f'<h2>Datasets</h2>\n<div class="scroll"><table><thead><tr><th scope="col">dataset</th>{columns}'
         '<th scope="col">owner</th><th scope="col">file</th></tr></thead><tbody>\n'
     )
-    yield from bounded(
-        rows,
-        DATASETS,
-        _dataset,
-        lambda n: f'<tr><td colspan="7" class="more">and {n:,} more datasets</td></tr>\n',
-    )
+    yield from map(_dataset, rows[:DATASETS])
+    if more := max(len(rows) - DATASETS, 0) + section.datasets_left:
+        yield f'<tr><td colspan="7" class="more">and {words.plural(more, "more dataset")}</td></tr>\n'
     yield "</tbody></table></div>\n"
 
 

@@ -14,6 +14,9 @@ from qalita_action.report.view import CauseView, DatasetRow, Place, Row
 NAME_LIMIT, TEXT_LIMIT = 300, 4000
 CHECKS_A_CAUSE, NAMES_FOLLOWED = 20, 3
 _LEVELS: tuple[Level, ...] = ("high", "warning", "info")
+_GOOD: frozenset[Status] = frozenset({"passed", "reused", "not_run"})
+_NONE: Counter[Status] = Counter()
+GOOD_DATASETS = 500  # a large project has thousands of good tables, and no reader of their list
 _BROKEN = frozenset({"errored", "partial"})
 _RANK = {status: rank for rank, status in enumerate(words.STATUS_WORD)}
 
@@ -112,6 +115,17 @@ class Lookup:
             command=words.retest_command(check.kind, check.name, dataset),
         )
 
+    def worth_a_row(self, datasets: Sequence[Dataset]) -> list[Dataset]:
+        """Every dataset that is broken or has checks that did not pass, and some of the good ones."""
+        bad = [d for d in datasets if self.counts.get(d.key, _NONE).keys() - _GOOD or self._is_broken(d)]
+        known = {d.key for d in bad}
+        good = [d for d in datasets if d.key not in known and d.key in self.counts]
+        return bad + good[:GOOD_DATASETS]
+
+    @staticmethod
+    def _is_broken(dataset: Dataset) -> bool:
+        return dataset.run is not None and dataset.run.status in _BROKEN
+
     def dataset_row(self, dataset: Dataset) -> DatasetRow:
         return DatasetRow(
             key=dataset.key,
@@ -119,7 +133,7 @@ class Lookup:
             kind=dataset.kind,
             run=dataset.run.status.replace("_", " ") if dataset.run else "",
             message=text_of(dataset.run.message) if dataset.run else "",
-            broken=bool(dataset.run and dataset.run.status in _BROKEN),
+            broken=self._is_broken(dataset),
             score=self.scores.get(dataset.key),
             counts=dict(self.counts[dataset.key]),
             owner=self.line(dataset.owner),

@@ -98,6 +98,7 @@ class Section(Value, frozen=True, kw_only=True):
     ledger: tuple[tuple[CheckKind, LedgerRow], ...]
     dimensions: tuple[tuple[str, float | None], ...]
     datasets: tuple[DatasetRow, ...]
+    datasets_left: int  # tested ones without a row, all of them good
     causes: tuple[CauseView, ...]
     rows: tuple[Row, ...]  # worst first: all that did not pass, and as many of the others as anybody reads
     rows_left: int  # passed checks without a row
