@@ -134,8 +134,6 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 @_flags(*KNOBS)
 def dbt_command(flags: dict[str, Any]) -> None:
     """Find dbt's artifacts, vet them, judge them, publish them once, and tell what broke."""
-    # Rows are trees that live until the end: looking for cycles among them doubles the time of large runs.
-    gc.disable()
     with _answering(flags) as (resolved, world):
         from qalita_action import pipeline
 
@@ -153,7 +151,6 @@ def dbt_command(flags: dict[str, Any]) -> None:
 def run_command(flags: dict[str, Any]) -> None:
     """Run dbt and publish what it did: qalita-ingest run -- dbt build. Nothing stale can slip in."""
     command = flags.pop("command") or []
-    gc.disable()
     with _answering(flags) as (given, outside):
         from qalita_action import pipeline
 
@@ -240,11 +237,14 @@ def sandbox_command(
             err=True,
         )
         raise typer.Exit(ExitCode.SETTINGS) from None
+    gc.enable()  # a server lives on
     sandbox.serve("127.0.0.1", port, database)
 
 
 def main() -> None:
     """Console script. Turns SIGTERM into an unwinding, and anything unforeseen into exit 70."""
+    # One run, whose rows are trees that live until its end: looking for cycles doubles a large one's time.
+    gc.disable()
     signal.signal(signal.SIGTERM, _terminate)
     app()
 
