@@ -11,10 +11,12 @@ import gzip
 import io
 import re
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from qalita_action.dbt import weight
 from qalita_action.dbt.mend import mend
 from qalita_action.dbt.shapes import Catalog, Manifest, RunResults, Shape, Sources
 from qalita_action.errors import ArtifactError
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 Document = TypeVar("Document", Manifest, RunResults, Sources, Catalog)
 
 MAX_BYTES = 1 << 30
+MAX_NOTES = 1000  # more than anybody reads
 # The word in metadata.dbt_schema_version, by kind. `run-results` has a dash there, an underscore on disk.
 SCHEMA_WORD: dict[type, str] = {
     Manifest: "manifest",
@@ -49,9 +52,24 @@ def decode(path: Path, kind: type[Document]) -> tuple[Document, list[str]]:
 
 def decode_bytes(data: bytes, kind: type[Document], path: Path) -> tuple[Document, list[str]]:
     notes: list[str] = []
+    if why := weight.too_light(data, kind):
+        raise _too_dense(path, kind, why)
     document = _decode(data, kind, path, notes)
     _must_be(document, kind, path)
+    if why := weight.too_many(document, len(data)):
+        raise _too_dense(path, kind, why)
     return document, notes
+
+
+def _too_dense(path: Path, kind: type, why: str) -> ArtifactError:
+    least = weight.LEAST[kind]
+    return ArtifactError(
+        "artifact-not-dbt",
+        f"{path} was not written by dbt: it holds {why}",
+        expected=f"at least {least.per_entry} bytes for each node, row or table, {least.per_object} for each"
+        f" object and {least.per_comma} for each value, as every {FILE_NAME[kind]} of dbt has",
+        todo=["give the file that dbt wrote, not one that was trimmed or made by something else"],
+    )
 
 
 def read_bytes(path: Path) -> bytes:
@@ -233,21 +251,23 @@ def _tolerant(raw: msgspec.Raw, hint: Any, where: str, notes: list[str]) -> Any:
     except msgspec.ValidationError as e:
         inner = _container(hint)
         if inner is None:
-            notes.append(f"{where}: left out, {e}")
+            _note(notes, f"{where}: left out, {e}")
             return None
         shape, item = inner
     try:
         if shape is dict:
-            parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-            found = {k: _tolerant(v, item, f"{where}.{k}", notes) for k, v in parts.items()}
-            return {k: _empty(item) if v is None else v for k, v in found.items()}
+            parts: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+            for key, piece in parts.items():  # each takes its piece's place: two of all would be too much
+                value = _tolerant(piece, item, f"{where}.{key}", notes)
+                parts[key] = _empty(item) if value is None else value
+            return parts
         if shape is list:
             entries = msgspec.json.decode(raw, type=list[msgspec.Raw])
             rows = (_tolerant(v, item, f"{where}[{i}]", notes) for i, v in enumerate(entries))
             return [_empty(item) if v is None else v for v in rows]
         fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
-        notes.append(f"{where}: left out, it has another shape than dbt's")
+        _note(notes, f"{where}: left out, it has another shape than dbt's")
         return None
     hints = _hints(item)
     values = {
@@ -258,6 +278,12 @@ def _tolerant(raw: msgspec.Raw, hint: Any, where: str, notes: list[str]) -> Any:
     return item(**{k: v for k, v in values.items() if v is not None})
 
 
+def _note(notes: list[str], text: str) -> None:
+    if len(notes) < MAX_NOTES:
+        notes.append(text)
+
+
+@cache
 def _empty(item: Any) -> Any:
     """A node or row of which nothing could be read still counts as one: its status becomes `unknown`."""
     return item() if isinstance(item, type) and issubclass(item, Shape) else None
@@ -276,5 +302,6 @@ def _container(hint: Any) -> tuple[type, Any] | None:
     return None
 
 
+@cache
 def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
