@@ -293,28 +293,41 @@ def _merge(
     lost = 0
     without_data: set[str] = set()
     for f in sorted((f for f in files if f in used or f.verdict == "empty"), key=_age):
-        for row in f.results.results:
-            key = row.unique_id
-            reads_nothing = False
-            if f.verdict == "empty":
-                without_data.add(key)
-                continue
-            if without_data:
-                node = manifest.nodes.get(key)
-                reads_nothing = node is not None and not without_data.isdisjoint(node.parents)
-                (without_data.add if reads_nothing else without_data.discard)(key)
-            if not key:
-                lost += 1
-            elif _is_test(row) and (row.status or "").lower() == "success":
-                discarded[key] = "compiled"
-            elif _is_test(row) and key.startswith("test.") and reads_nothing:
-                discarded[key] = "empty"
-                rows.pop(key, None)
-            else:
-                rows[key] = row
+        if f.verdict == "empty":
+            without_data.update(r.unique_id for r in f.results.results)
+            continue
+        fresh = {row.unique_id: row for row in f.results.results}
+        lost += sum(not row.unique_id for row in f.results.results) if "" in fresh else 0
+        fresh.pop("", None)
+        compiled = [k for k, r in fresh.items() if _is_test(r) and (r.status or "").lower() == "success"]
+        discarded.update(dict.fromkeys(compiled, "compiled"))
+        for key in compiled:
+            del fresh[key]
+        rows.update(fresh)
+        for key in _saw_no_data(manifest, f, without_data):
+            discarded[key] = "empty"
+            rows.pop(key, None)
     if lost:
         notes.append(("rows-lost", f"{lost} rows of the results name no node"))
     return rows, {k: v for k, v in discarded.items() if k not in rows}
+
+
+def _saw_no_data(manifest: Manifest, file: vet.File, without_data: set[str]) -> list[str]:
+    """Data tests of this file that read what was last built without data. Updates `without_data`: what is
+    built from it has none either, and what is built anew from data has some.
+    """
+    found: list[str] = []
+    if not without_data:
+        return found
+    for row in file.results.results:
+        node = manifest.nodes.get(row.unique_id)
+        if node is not None and not without_data.isdisjoint(node.parents):
+            without_data.add(row.unique_id)
+            if row.unique_id.startswith("test."):
+                found.append(row.unique_id)
+        else:
+            without_data.discard(row.unique_id)
+    return found
 
 
 def _age(file: vet.File) -> tuple[datetime, str]:

@@ -74,8 +74,12 @@ def build(evidence: Evidence, groups: dict[str, str], files: FileOwners, policy:
             check = _freshness(key, node, criteria, inherited[key].owner)
             pairs.append((check, _freshness_result(key, evidence, policy)))
             parents[key] = (key,)
-    pairs.sort(key=lambda pair: (pair[0].key, pair[0].kind))
+    pairs.sort(key=_by_key)
     return Built(tuple(c for c, _ in pairs), tuple(r for _, r in pairs), parents, defaulted)
+
+
+def _by_key(pair: tuple[Check, Result]) -> str:
+    return pair[0].key  # a source's one check is its freshness: keys do not repeat
 
 
 def _data_test(

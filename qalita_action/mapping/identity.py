@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from qalita_action.model import Ingest, Run, to_json
+import msgspec
+
+from qalita_action.model import Ingest, Run, remember, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-_AT_A_TIME = 500
 RUN_KEY_VERSION = "qalita-ingest/1"
 
 
@@ -49,37 +50,29 @@ def scope(*, name: str, package: str | None, root: str | None, source: str | Non
     return text.replace(".", "_")
 
 
-def content_digest(ingest: Ingest) -> str:
-    """SHA-256 of the canonical document without what differs between attempts: run.ci, run.orchestrator,
-    run.tool, run.warnings, and the digest itself. Hashed row by row: the document is never whole in memory.
+def sealed(ingest: Ingest) -> Ingest:
+    """The document with its content digest: SHA-256 of the canonical document without what differs between
+    attempts (run.ci, run.orchestrator, run.tool, run.warnings, and the digest itself). The encoding that this
+    takes is kept with it, since the spool, the reports and the uploads want the same bytes.
     """
-    digest = hashlib.sha256()
-    for chunk in _chunks(ingest):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _chunks(ingest: Ingest) -> Iterator[bytes]:
-    yield b'{"causes":'
-    yield from _rows(ingest.causes)
-    yield b',"checks":'
-    yield from _rows(ingest.checks)
-    yield b',"datasets":'
-    yield from _rows(ingest.datasets)
-    yield b',"ledger":' + to_json(ingest.ledger)
-    yield b',"results":'
-    yield from _rows(ingest.results)
+    parts = {name: to_json(getattr(ingest, field)) for name, field in _PARTS.items() if field != "run"}
     left_out = ("ci", "orchestrator", "tool", "warnings", "content_digest")
     run = {f: getattr(ingest.run, f) for f in Run.__struct_fields__ if f not in left_out}
-    yield b',"run":' + to_json(run)
-    yield b',"schemaVersion":' + to_json(ingest.schema_version)
-    yield b',"scores":' + to_json(ingest.scores)
-    yield b',"source":' + to_json(ingest.source) + b"}"
+    digest = hashlib.sha256()
+    for piece in _object(parts | {"run": to_json(run)}):
+        digest.update(piece)
+    final = msgspec.structs.replace(ingest.run, content_digest=digest.hexdigest())
+    document = msgspec.structs.replace(ingest, run=final)
+    remember(document, b"".join(_object(parts | {"run": to_json(final)})))
+    return document
 
 
-def _rows(rows: Sequence[Any]) -> Iterator[bytes]:
-    """The JSON array of the rows, some hundred at a time."""
-    yield b"["
-    for start in range(0, len(rows), _AT_A_TIME):
-        yield (b"," if start else b"") + to_json(rows[start : start + _AT_A_TIME])[1:-1]
-    yield b"]"
+# The document's keys in canonical order, and the fields that hold them.
+_PARTS = dict(sorted(zip(Ingest.__struct_encode_fields__, Ingest.__struct_fields__, strict=True)))
+
+
+def _object(parts: dict[str, bytes]) -> Iterator[bytes]:
+    for i, name in enumerate(_PARTS):
+        yield (b"," if i else b"{") + b'"' + name.encode() + b'":'
+        yield parts[name]
+    yield b"}"

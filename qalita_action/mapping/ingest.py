@@ -89,8 +89,7 @@ def to_ingest(evidence: Evidence, context: CIContext, policy: Policy) -> Ingest:
         scores=score.scores(tables, pairs, policy),
         ledger=score.ledger(pairs),
     )
-    digest = identity.content_digest(ingest)
-    return msgspec.structs.replace(ingest, run=msgspec.structs.replace(run, content_digest=digest))
+    return identity.sealed(ingest)
 
 
 def environment_of(evidence: Evidence, context: CIContext, policy: Policy) -> str:
@@ -119,9 +118,12 @@ def extent_of(
         return "partial", evidence.partial
     if evidence.dbt_exit_code is not None and evidence.dbt_exit_code >= 2:
         return "partial", f"dbt was interrupted: it exited with {evidence.dbt_exit_code}"
-    missing = sum(r.status == "not_run" and r.check in data_tests for r in results)
-    if not missing:
+    idle = [r.reason for r in results if r.status == "not_run" and r.check in data_tests]
+    if not idle:
         return "complete", None
+    missing = idle.count(None)
+    if not missing:
+        return "selected", f"{len(idle)} data tests were compiled only, or saw no data"
     if evidence.selection == "all" and evidence.runs_tests:
         return "partial", f"nothing was deselected, and {missing} data tests have no row: dbt was interrupted"
     if not evidence.runs_tests and evidence.selection == "all":

@@ -31,6 +31,7 @@ from qalita_action.model.document import (
     Tool,
     Value,
     Visibility,
+    remember,
     to_json,
 )
 from qalita_action.model.stages import (
@@ -100,5 +101,6 @@ __all__ = [
     "Value",
     "Verdict",
     "Visibility",
+    "remember",
     "to_json",
 ]

@@ -262,4 +262,16 @@ class Ingest(Value, frozen=True, kw_only=True):
 
 def to_json(value: Any) -> bytes:
     """Canonical JSON: keys sorted, no blanks, UTF-8 as it is. The same value gives the same bytes."""
+    if _known and _known[0][0] is value:
+        return _known[0][1]
     return msgspec.json.encode(value, order="sorted")
+
+
+# The newest document with its encoding: tens of megabytes that several stages want. Values are frozen, so an
+# encoding stays true for as long as its value lives.
+_known: list[tuple[Any, bytes]] = []
+
+
+def remember(value: Any, encoded: bytes) -> None:
+    """Keep the canonical JSON of a value, made elsewhere piece by piece; the one kept before is let go."""
+    _known[:] = [(value, encoded)]

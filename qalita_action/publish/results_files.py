@@ -71,7 +71,7 @@ def _of_source(
     scores = ingest.scores
     if sent.of_source and scores.overall is not None:
         found.append(_metric("score", fraction(scores.overall), scope))
-    found += _tallies(pairs, scope)
+    found += _tallies(Counter(result.status for _, result in pairs), scope)
     coverage = coverage_of(ingest)
     if coverage is not None:
         found.append(_metric("coverage", fraction(coverage), scope))
@@ -87,10 +87,10 @@ def _of_source(
 def _of_tables(
     ingest: Ingest, pairs: list[tuple[Check, Result]], scopes: Scopes, sent: ScoresSent
 ) -> list[Json]:
-    by_table: dict[str, list[tuple[Check, Result]]] = {}
-    for check, result in pairs:
-        if check.dataset in scopes.names:
-            by_table.setdefault(check.dataset or "", []).append((check, result))
+    by_table: dict[str, Counter[Status]] = {}
+    for (dataset, status), count in Counter((c.dataset, r.status) for c, r in pairs).items():
+        if dataset in scopes.names:
+            by_table.setdefault(dataset or "", Counter())[status] = count
     found: list[Json] = []
     for key, mine in by_table.items():
         scope = scopes.table(scopes.names[key])
@@ -130,9 +130,8 @@ def _of_checks(pairs: list[tuple[Check, Result]], scopes: Scopes) -> list[Json]:
     return list(worst.values())
 
 
-def _tallies(pairs: list[tuple[Check, Result]], scope: Json) -> list[Json]:
-    counts = Counter(result.status for _, result in pairs)
-    found = [_metric("tests_total", len(pairs), scope)]
+def _tallies(counts: Counter[Status], scope: Json) -> list[Json]:
+    found = [_metric("tests_total", sum(counts.values()), scope)]
     return found + [_metric(f"tests_{status}", counts.get(status, 0), scope) for status in COUNTED]
 
 

@@ -95,7 +95,7 @@ def _headline(state: GateState, total: LedgerRow, broken: int, reasons: Sequence
 
 
 # Passed checks that get a row. A large project has tens of thousands, and no reader of them.
-PASSED_ROWS = 2000
+PASSED_ROWS = 500
 
 
 def _worth_a_row(checks: Sequence[Check], look: Lookup) -> list[Check]:
