@@ -9,7 +9,7 @@ DEMO    := $(CURDIR)/.demo
 DBT     := $(DEMO)/venv/bin/dbt
 IN_DEMO := cd $(EXAMPLE) && DBT_TARGET_PATH=$(DEMO)/target DBT_LOG_PATH=$(DEMO)/logs OPENDATA_DUCKDB=$(DEMO)/opendata.duckdb
 
-.PHONY: test lint unit real-dbt localci demo sandbox bench fixtures clean help
+.PHONY: test lint unit real-dbt localci fuzz demo sandbox bench fixtures clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -60,9 +60,14 @@ sandbox: $(READY)          ## serve the stand-in's pages on the demo's database
 	@mkdir -p $(DEMO)
 	$(BIN)/qalita-ingest sandbox --database $(DEMO)/sandbox.db
 
+fuzz: $(READY)             ## any bytes in place of any artifact, for a minute, and what large ones cost
+	$(BIN)/python scripts/fuzz.py --seconds 60
+	$(BIN)/python scripts/fuzz_memory.py
+
 bench: $(READY)            ## our command against json.load on 110 MB of manifest
 	$(BIN)/python bench/make_large.py bench/data/large --sql 2300
 	$(BIN)/python bench/compare.py bench/data/large
+	$(BIN)/python bench/scaling.py
 
 fixtures: $(READY)         ## make dbt artifacts with real dbt (minutes)
 	$(BIN)/python scripts/make_dbt_fixtures.py

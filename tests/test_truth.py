@@ -172,6 +172,19 @@ def test_a_partly_built_micro_batch_model_is_broken():
     assert mapping.verdict([ingest], Gate()).reasons[0].code == "dataset-broken"
 
 
+def test_a_model_that_does_not_compile_is_a_cause_of_its_own():
+    folder = next(s for s in SETS if name_of(s) == "1.10/awkward/model_compile_error_build")
+    ingest = ingest_of(folder)
+    broken = next(d for d in ingest.datasets if d.name == "compile_fail")
+    assert broken.run.status == "errored"
+    assert broken.run.message.startswith("<database error, "), "its text may hold SQL"
+    assert ingest.scores.by_dataset[broken.key] is None
+    cause = next(c for c in ingest.causes if c.dataset == broken.key)
+    assert (cause.level, cause.title) == ("high", "model compile_fail could not be built")
+    assert "dataset-broken" in {r.code for r in mapping.verdict([ingest], Gate()).reasons}
+    assert ingest.run.extent == "selected"
+
+
 def test_names_beyond_ascii_survive():
     folder = next(s for s in SETS if name_of(s) == "1.10/awkward/unicode")
     ingest = ingest_of(folder)
