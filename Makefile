@@ -67,7 +67,7 @@ fuzz: $(READY)             ## any bytes in place of any artifact, for a minute, 
 bench: $(READY)            ## our command against json.load on 110 MB of manifest
 	$(BIN)/python bench/make_large.py bench/data/large --sql 2300
 	$(BIN)/python bench/compare.py bench/data/large
-	$(BIN)/python bench/scaling.py
+	$(BIN)/python bench/scaling.py --runs 5
 
 fixtures: $(READY)         ## make dbt artifacts with real dbt (minutes)
 	$(BIN)/python scripts/make_dbt_fixtures.py
