@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from qalita_action import __version__, ci, dbt, mapping, publish, report
-from qalita_action.errors import ArtifactError, ExitCode, IngestError, raise_all
+from qalita_action import __version__, ci, dbt, mapping, publish, report, workspace
+from qalita_action.errors import ExitCode, IngestError, raise_all
 from qalita_action.model import (
     CIContext,
     Finding,
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 TOOL = Tool(name="qalita-dbt-ingest", version=__version__)
 # Settings that are the user's own word on a field of the context.
 CONTEXT_SETTINGS = {name: name for name in ("sha", "branch", "default_branch", "change_id", "job_id")}
-# https://docs.github.com/articles/about-code-owners and https://docs.gitlab.com/user/project/codeowners/
-CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
-MAX_CODEOWNERS_BYTES = 3_000_000
 NO_ACCOUNT = frozenset({"endpoint-missing", "token-missing"})
 
 
@@ -82,7 +79,7 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
     places = settings.places()
     vetting = msgspec.structs.replace(
         settings.vetting(context, world.now()),
-        checked_out_at=_checked_out_at(world.workspace) if context.ci.provider else None,
+        checked_out_at=workspace.checked_out_at(world.workspace) if context.ci.provider else None,
     )
     if world.ours is not None:
         places = msgspec.structs.replace(places, needs_results=False)
@@ -90,15 +87,15 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
             vetting, started_at=world.ours.started_at, is_ours=True, dbt_exit_code=world.ours.exit_code
         )
     found = dbt.locate(places, world.workspace, world.env)
-    known = _known_dimensions()
-    codeowners = _codeowners(world.workspace)
+    known = workspace.known_dimensions()
+    codeowners = workspace.codeowners(world.workspace)
     ingests: list[Ingest] = []
     folders: dict[str, str] = {}
     errors: list[IngestError] = []
     for files in found:
         try:
             evidence = dbt.read(files, vetting)
-            folder = _folder(files, world.workspace)
+            folder = workspace.folder(files, world.workspace)
             policy = settings.policy(TOOL)
             policy = msgspec.structs.replace(
                 policy, dimensions={**known, **policy.dimensions}, codeowners=codeowners, folder=folder
@@ -113,21 +110,6 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
     return Plan(ingests=tuple(ingests), folders=folders)
 
 
-def _baseline(path: Path) -> tuple[Ingest, ...]:
-    """The documents of an ingest.json, one a line."""
-    try:
-        lines = path.read_bytes().splitlines()
-        return tuple(msgspec.json.decode(line, type=Ingest) for line in lines if line.strip())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
-        raise ArtifactError(
-            "baseline-unreadable",
-            f"{path} cannot be compared with: {e}",
-            expected="the ingest.json that an earlier run of this command wrote",
-            looked=[str(path)],
-            todo=["check --baseline, or leave it out"],
-        ) from None
-
-
 def _movements(ingests: Sequence[Ingest], base: Sequence[Ingest]) -> dict[str, Movement]:
     """By run key. A base is that of the same project and suite; its environment may be another one."""
     known = {(b.source.project, b.source.suite): b for b in base}
@@ -137,44 +119,6 @@ def _movements(ingests: Sequence[Ingest], base: Sequence[Ingest]) -> dict[str, M
         if (i.source.project, i.source.suite) in known
     }
     return {key: movement for key, movement in found.items() if movement is not None}
-
-
-def _known_dimensions() -> dict[str, str]:
-    from importlib.resources import files
-
-    return mapping.dimension_table(files(mapping).joinpath(mapping.DIMENSIONS_FILE).read_bytes())
-
-
-def _root(workspace: Path) -> Path:
-    """The repository's root, or the workspace where there is none."""
-    here = workspace.resolve()
-    return next((p for p in (here, *here.parents) if (p / ".git").exists()), here)
-
-
-def _codeowners(workspace: Path) -> str | None:
-    """GitHub's and GitLab's places, in their order."""
-    for place in CODEOWNERS:
-        path = _root(workspace) / place
-        if path.is_file() and path.stat().st_size < MAX_CODEOWNERS_BYTES:
-            return path.read_text(encoding="utf-8", errors="replace")
-    return None
-
-
-def _checked_out_at(workspace: Path) -> datetime | None:
-    """When the CI moved HEAD here: what is older came from a cache or an earlier run."""
-    from datetime import datetime, timezone
-
-    head = _root(workspace) / ".git" / "HEAD"
-    return datetime.fromtimestamp(head.stat().st_mtime, timezone.utc) if head.is_file() else None
-
-
-def _folder(files: dbt.Found, workspace: Path) -> str:
-    """The project's folder as the repository sees it, "" for its root or where no project file tells."""
-    if files.project_file is None:
-        return ""
-    project = files.project_file.parent.resolve()
-    root = _root(workspace)
-    return project.relative_to(root).as_posix().removeprefix(".") if project.is_relative_to(root) else ""
 
 
 def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
@@ -199,7 +143,7 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
     base: tuple[Ingest, ...] = ()
     if settings.baseline:
         try:
-            base = _baseline(world.workspace / settings.baseline)
+            base = workspace.baseline(world.workspace / settings.baseline)
         except IngestError as e:
             errors.append(e)
     raise_all(errors)
