@@ -335,8 +335,7 @@ def _dry_run(resolved: Resolved, context: CIContext, world: World) -> None:
     for ingest, requests in zip(ingests, pipeline.planned(resolved, ingests, world), strict=True):
         run = ingest.run
         _print(f"{ingest.source.name}: run {run.key}, {run.verdict}, {run.extent}")
-        for request in requests:
-            _print(f"  {request.method:<5} {request.size:>12,} B  {request.path}  {request.note}".rstrip())
+        _table([(f"  {r.method}", f"{r.size:>12,} B", r.path, r.note) for r in requests])
     _print("nothing was sent")
 
 
@@ -351,24 +350,30 @@ def _report(outcome: Any, resolved: Resolved, world: World) -> None:
 
 def _table(rows: Sequence[tuple[str, ...]]) -> None:
     """Columns side by side; each cell is cleaned, so that no value of a CI can draw on the terminal."""
-    from qalita_action import redact
-
-    cells = [[redact.for_console(cell) for cell in row] for row in rows]
+    cells = [[_harmless(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]) - 1)] if cells else []
     for row in cells:
         typer.echo("  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip())
 
 
 def _print(text: str) -> None:
+    typer.echo(_harmless(text))
+
+
+def _harmless(line: str) -> str:
+    """A line that no untrusted text in it can draw with. Its indentation is ours, and tells what belongs
+    together.
+    """
     from qalita_action import redact
 
-    typer.echo(redact.for_console(text))
+    text = line.lstrip(" ")
+    return " " * (len(line) - len(text)) + redact.for_console(text)
 
 
 def _complain(lines: list[str], env: dict[str, str], secrets: list[str]) -> None:
     from qalita_action import redact
 
-    clean = [redact.for_console(redact.mask_tokens(redact.scrub(line, secrets))) for line in lines]
+    clean = [_harmless(redact.mask_tokens(redact.scrub(line, secrets))) for line in lines]
     for line in clean:
         typer.echo(line, err=True)
     if env.get("GITHUB_ACTIONS"):

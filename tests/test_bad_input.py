@@ -52,6 +52,10 @@ def test_no_artifacts_lists_every_place_looked_at(tmp_path):
         (tmp_path / name / "dbt_project.yml").write_text(f"name: {name}\ntarget-path: out_{name}\n")
     text = refused(run("dbt", *OFFLINE, cwd=tmp_path), "artifacts-not-found")
     assert "a/out_a/manifest.json" in text
+    lines = text.splitlines()
+    assert lines[1].startswith("  expected: "), "what belongs to an error stands under it"
+    at = next(i for i, line in enumerate(lines) if line.startswith("  next: "))
+    assert lines[at + 1].startswith("        dbt ran in another job")
     assert "b/out_b/manifest.json" in text
     assert "artifacts: {when: always" in text
 
