@@ -1,6 +1,6 @@
 """The settings' names and words, without their types: light enough for `--help` to read.
 
-settings.py gives each its type and default and takes its description from here; the command line, action.yml,
+settings/ gives each its type and default and takes its description from here; the command line, action.yml,
 the reference page and the JSON Schema of qalita.yml take theirs from here too. Must import nothing heavy.
 """
 

@@ -1,4 +1,4 @@
-"""Writes what is the same everywhere from the one place that says it: settings from knobs.py and settings.py,
+"""Writes what is the same everywhere from the one place that says it: settings from knobs.py and settings/,
 the README's console output from a run of the tool itself.
 
     python scripts/make_reference.py            write docs/reference.md, docs/qalita.schema.json, and the
@@ -87,7 +87,7 @@ def code(text: str) -> str:
 REFERENCE_HEAD = """\
 # Settings
 
-<!-- Written by scripts/make_reference.py from qalita_action/knobs.py and settings.py: change it there. -->
+<!-- Written by scripts/make_reference.py from qalita_action/knobs.py and settings/: change it there. -->
 
 One setting has one name everywhere. For each, the first that is set wins:
 

@@ -1,6 +1,16 @@
 """The domain: the canonical document and what the stages hand each other. Frozen values, no behaviour that
 touches the world, no word of dbt's file format."""
 
+from qalita_action.model.comparison import (
+    Base,
+    BaseOrigin,
+    Comparison,
+    ComparisonState,
+    Definition,
+    Difference,
+    Novelty,
+    Removed,
+)
 from qalita_action.model.document import (
     CI,
     DIMENSIONS,
@@ -61,14 +71,20 @@ __all__ = [
     "SCHEMA_VERSION",
     "Api",
     "ArtifactVerdict",
+    "Base",
+    "BaseOrigin",
     "CIContext",
     "Cause",
     "Check",
     "CheckKind",
     "Column",
+    "Comparison",
+    "ComparisonState",
     "Dataset",
     "DatasetKind",
     "DatasetRun",
+    "Definition",
+    "Difference",
     "Extent",
     "Finding",
     "Gate",
@@ -81,6 +97,7 @@ __all__ = [
     "Level",
     "Movement",
     "MovementPart",
+    "Novelty",
     "Orchestrator",
     "PlannedRequest",
     "Policy",
@@ -88,6 +105,7 @@ __all__ = [
     "Receipt",
     "ReceiptStatus",
     "Rejected",
+    "Removed",
     "ReportOptions",
     "Result",
     "Run",

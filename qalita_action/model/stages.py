@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from qalita_action.model.comparison import Comparison
 from qalita_action.model.document import CI, Git, Orchestrator, RunWarning, Tool, Value, Visibility
 from qalita_action.redact import Secret
 
@@ -175,6 +176,7 @@ class ReportOptions(Value, frozen=True, kw_only=True):
 
     folders    run key -> the dbt project's folder in the repository; missing: the root
     movements  run key -> why its score moved; missing: nothing to compare with
+    comparisons run key -> what is new, known and fixed against its base; missing: never asked
     """
 
     output: Literal["text", "json"] = "text"
@@ -188,3 +190,4 @@ class ReportOptions(Value, frozen=True, kw_only=True):
     verbose: bool = False
     folders: dict[str, str] = msgspec.field(default_factory=dict)
     movements: dict[str, Movement] = msgspec.field(default_factory=dict)
+    comparisons: dict[str, Comparison] = msgspec.field(default_factory=dict)

@@ -41,6 +41,7 @@ def render(
         receipts,
         options.folders,
         options.movements,
+        options.comparisons,
         quiet=frozenset() if options.verbose else QUIET,
     )
     page_path = output_path(options, PAGE)

@@ -7,9 +7,12 @@ import heapq
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+import msgspec
+
 from qalita_action.model import (
     Check,
     CheckKind,
+    Comparison,
     GateState,
     Ingest,
     LedgerRow,
@@ -40,6 +43,7 @@ def build(
     receipts: Sequence[Receipt] = (),
     folders: Mapping[str, str] = MappingProxyType({}),
     movements: Mapping[str, Movement] = MappingProxyType({}),
+    comparisons: Mapping[str, Comparison] = MappingProxyType({}),
     *,
     quiet: frozenset[str] = QUIET,
 ) -> View:
@@ -55,6 +59,7 @@ def build(
                     by_run.get(ingest.run.key),
                     folders.get(ingest.run.key, ""),
                     movements.get(ingest.run.key),
+                    comparisons.get(ingest.run.key),
                     quiet,
                 )
                 for ingest in ingests
@@ -113,10 +118,11 @@ def _section(
     receipt: Receipt | None,
     folder: str,
     movement: Movement | None,
+    comparison: Comparison | None,
     quiet: frozenset[str],
 ) -> Section:
     source, run, scores = ingest.source, ingest.run, ingest.scores
-    look = Lookup(ingest, folder)
+    look = Lookup(ingest, folder, comparison)
     rows = tuple(sorted(map(look.row, _worth_a_row(ingest.checks, look)), key=row_order))
     shown = look.worth_a_row(ingest.datasets)
     datasets = tuple(sorted(map(look.dataset_row, shown), key=dataset_order))
@@ -139,6 +145,7 @@ def _section(
         score=scores.overall,
         score_reason=line_of(scores.overall_reason),
         movement=line_of(words.movement(movement)) if movement else "",
+        comparison=_cleaned_base(comparison),
         extent=words.extent_sentence(run.extent, run.extent_reason, total),
         why_nothing=nothing,
         facts=_facts(ingest),
@@ -189,6 +196,24 @@ def _facts(ingest: Ingest) -> tuple[Fact, ...]:
         ),
     ]
     return tuple(fact for fact in facts if fact.text)
+
+
+def _cleaned_base(comparison: Comparison | None) -> Comparison | None:
+    """Names and branches of the base come from another run's files, as untrusted as this run's."""
+    if comparison is None:
+        return None
+    base = comparison.base and msgspec.structs.replace(
+        comparison.base,
+        where=line_of(comparison.base.where),
+        branch=line_of(comparison.base.branch) or None,
+        sha=line_of(comparison.base.sha) or None,
+    )
+    return msgspec.structs.replace(
+        comparison,
+        reason=line_of(comparison.reason) or None,
+        base=base,
+        removed=tuple(msgspec.structs.replace(r, name=line_of(r.name)) for r in comparison.removed),
+    )
 
 
 def _cleaned(receipt: Receipt | None) -> Receipt | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from qalita_action.model import Cause, Check, Dataset, Ingest, Level, Result, Status
+from qalita_action.model import Cause, Check, Comparison, Dataset, Ingest, Level, Result, Status
 from qalita_action.redact import clean_line, clean_text, cut, mask_tokens
 from qalita_action.report import places, words
 from qalita_action.report.view import CauseView, DatasetRow, Place, Row
@@ -51,8 +51,9 @@ def cause_order(cause: CauseView) -> tuple[int, int, float, str]:
 class Lookup:
     """The rows of one document by key, for as long as its section is built."""
 
-    def __init__(self, ingest: Ingest, folder: str = "") -> None:
+    def __init__(self, ingest: Ingest, folder: str = "", comparison: Comparison | None = None) -> None:
         """folder: of the dbt project in the repository; the document's paths count from there."""
+        self.differences = comparison.differences if comparison else {}
         self.folder = f"{folder.strip('/')}/" if folder.strip("/") else ""
         self.run = ingest.run
         self.scores = ingest.scores.by_dataset
@@ -113,6 +114,7 @@ class Lookup:
             duration_s=result.duration_s,
             caused_by=tuple(map(self.name, result.caused_by[:CHECKS_A_CAUSE])),
             command=words.retest_command(check.kind, check.name, dataset),
+            difference=self.differences.get(check.key),
         )
 
     def worth_a_row(self, datasets: Sequence[Dataset]) -> list[Dataset]:
@@ -139,6 +141,7 @@ class Lookup:
             owner=self.line(dataset.owner),
             place=self.place(dataset.path, None),
             command=words.rebuild_command(dataset),
+            difference=self.differences.get(dataset.key),
         )
 
     def followed(self, cause: Cause) -> str:

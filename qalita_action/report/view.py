@@ -6,7 +6,17 @@ dialect.
 
 from __future__ import annotations
 
-from qalita_action.model import CheckKind, GateState, LedgerRow, Level, Receipt, Status, Value
+from qalita_action.model import (
+    CheckKind,
+    Comparison,
+    Difference,
+    GateState,
+    LedgerRow,
+    Level,
+    Receipt,
+    Status,
+    Value,
+)
 from qalita_action.report.words import Tone
 
 
@@ -36,6 +46,7 @@ class Row(Value, frozen=True, kw_only=True):
     duration_s: float | None
     caused_by: tuple[str, ...]
     command: str
+    difference: Difference | None = None
 
 
 class DatasetRow(Value, frozen=True, kw_only=True):
@@ -52,6 +63,7 @@ class DatasetRow(Value, frozen=True, kw_only=True):
     owner: str
     place: Place | None
     command: str
+    difference: Difference | None = None
 
 
 class CauseView(Value, frozen=True, kw_only=True):
@@ -91,6 +103,7 @@ class Section(Value, frozen=True, kw_only=True):
     score: float | None
     score_reason: str
     movement: str
+    comparison: Comparison | None
     extent: str
     why_nothing: str
     facts: tuple[Fact, ...]

@@ -1,7 +1,4 @@
-"""The stages in order: environment in, documents out. Reads like the README's "how it works".
-
-Only the two ends touch the world, and both get what they need as arguments: no os.environ, no printing.
-"""
+"""Detect, locate, vet, map, judge, keep, publish: a whole run, and its exit code."""
 
 from __future__ import annotations
 
@@ -10,104 +7,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from qalita_action import __version__, ci, dbt, mapping, publish, report, workspace
-from qalita_action.errors import ExitCode, IngestError, raise_all
-from qalita_action.model import (
-    CIContext,
-    Finding,
-    Ingest,
-    Movement,
-    PlannedRequest,
-    Receipt,
-    ReportOptions,
-    RunWarning,
-    Tool,
-    Verdict,
-)
+from qalita_action import dbt, mapping, publish, report, workspace
+from qalita_action.errors import ExitCode, IngestError, flatten, raise_all
+from qalita_action.model import Ingest, Movement, Receipt, ReportOptions, RunWarning
+from qalita_action.pipeline.planning import plan
+from qalita_action.pipeline.world import TOOL, Outcome, Plan, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
 
+    from qalita_action.model import CIContext, Verdict
     from qalita_action.settings import Resolved, Settings
 
-TOOL = Tool(name="qalita-dbt-ingest", version=__version__)
-# Settings that are the user's own word on a field of the context.
-CONTEXT_SETTINGS = {name: name for name in ("sha", "branch", "default_branch", "change_id", "job_id")}
 NO_ACCOUNT = frozenset({"endpoint-missing", "token-missing"})
-
-
-class World(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run gets from outside, as values."""
-
-    env: Mapping[str, str]
-    workspace: Path
-    now: Callable[[], datetime]
-    ours: dbt.child.Finished | None = None  # dbt ran as our child
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run came to; cli writes the reports and exits."""
-
-    context: CIContext
-    ingests: tuple[Ingest, ...]
-    folders: dict[str, str]
-    movements: dict[str, Movement]
-    verdict: Verdict
-    receipts: tuple[Receipt, ...]
-    exit_code: ExitCode
-
-
-def detect(resolved: Resolved, world: World) -> CIContext:
-    said = {
-        field: (str(getattr(resolved.settings, name)), origin)
-        for name, field in CONTEXT_SETTINGS.items()
-        if (origin := resolved.origins.get(name))
-    }
-    return ci.detect(world.env, world.workspace, said)
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """One document per dbt project, sorted by directory; and where each project lies in the repository."""
-
-    ingests: tuple[Ingest, ...]
-    folders: dict[str, str]
-
-
-def plan(settings: Settings, context: CIContext, world: World) -> Plan:
-    """Every bad file of every project is told at once."""
-    places = settings.places()
-    vetting = msgspec.structs.replace(
-        settings.vetting(context, world.now()),
-        checked_out_at=workspace.checked_out_at(world.workspace) if context.ci.provider else None,
-    )
-    if world.ours is not None:
-        places = msgspec.structs.replace(places, needs_results=False)
-        vetting = msgspec.structs.replace(
-            vetting, started_at=world.ours.started_at, is_ours=True, dbt_exit_code=world.ours.exit_code
-        )
-    found = dbt.locate(places, world.workspace, world.env)
-    known = workspace.known_dimensions()
-    codeowners = workspace.codeowners(world.workspace)
-    ingests: list[Ingest] = []
-    folders: dict[str, str] = {}
-    errors: list[IngestError] = []
-    for files in found:
-        try:
-            evidence = dbt.read(files, vetting)
-            folder = workspace.folder(files, world.workspace)
-            policy = settings.policy(TOOL)
-            policy = msgspec.structs.replace(
-                policy, dimensions={**known, **policy.dimensions}, codeowners=codeowners, folder=folder
-            )
-            ingest = mapping.to_ingest(evidence, context, policy)
-        except IngestError as e:
-            errors.append(e)
-            continue
-        ingests.append(ingest)
-        folders[ingest.run.key] = folder
-    raise_all(errors)
-    return Plan(ingests=tuple(ingests), folders=folders)
 
 
 def _movements(ingests: Sequence[Ingest], base: Sequence[Ingest]) -> dict[str, Movement]:
@@ -205,38 +117,6 @@ def run_dbt(resolved: Resolved, command: Sequence[str], world: World) -> tuple[i
     )
 
 
-def planned(resolved: Resolved, ingests: Sequence[Ingest], world: World) -> list[tuple[PlannedRequest, ...]]:
-    """What would be sent, request by request, without a call or an account."""
-    target = publish.connect(resolved.settings.target(TOOL), now=world.now(), need_account=False)
-    verdict = mapping.verdict(tuple(ingests), resolved.settings.gate())
-    return [publish.planned(target, ingest, report.page(ingest, verdict)) for ingest in ingests]
-
-
-def check(resolved: Resolved, context: CIContext, world: World) -> list[Finding]:
-    """Everything that `dbt` would trip over, without writing anything anywhere."""
-    findings: list[Finding] = []
-    ingests: tuple[Ingest, ...] = ()
-    try:
-        ingests = plan(resolved.settings, context, world).ingests
-    except IngestError as e:
-        findings += [_finding("artifacts", error) for error in _flat(e)]
-    for ingest in ingests:
-        counted = len(ingest.checks)
-        findings.append(
-            Finding(
-                subject="artifacts",
-                ok=True,
-                text=f"{ingest.source.project}: {ingest.run.verdict}, {ingest.run.extent}, {counted} checks",
-            )
-        )
-    try:
-        target = publish.connect(resolved.settings.target(TOOL), now=world.now())
-    except IngestError as e:
-        return [*(_finding("settings", error) for error in _flat(e)), *findings]
-    names = [i.source.name for i in ingests]
-    return [*publish.check(target, names, now=world.now()), *findings]
-
-
 def report_options(settings: Settings, outcome: Outcome, world: World, *, color: bool) -> ReportOptions:
     context = outcome.context
     on_github = context.ci.provider in ("github", "gitea", "forgejo")
@@ -278,7 +158,7 @@ def _withheld(settings: Settings) -> str | None:
 
 def _may_do_without(error: IngestError, context: CIContext) -> bool:
     """Forks and Dependabot get no secrets: the report and the gate work without, only publishing does not."""
-    only_missing = {e.code for e in _flat(error)} <= NO_ACCOUNT
+    only_missing = {e.code for e in flatten(error)} <= NO_ACCOUNT
     return only_missing and (context.is_change or context.is_dependabot)
 
 
@@ -291,13 +171,3 @@ def _skipped(ingest: Ingest, reason: str) -> Receipt:
     return Receipt(
         run_key=ingest.run.key, api="none", status="skipped", reason=reason, source=ingest.source.name
     )
-
-
-def _flat(error: IngestError) -> tuple[IngestError, ...]:
-    from qalita_action.errors import flatten
-
-    return flatten(error)
-
-
-def _finding(subject: str, error: IngestError) -> Finding:
-    return Finding(subject=subject, ok=False, text=error.what, todo=error.todo[0] if error.todo else "")

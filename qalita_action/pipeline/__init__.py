@@ -1,0 +1,23 @@
+"""The stages in order: environment in, documents out. Reads like the README's "how it works".
+
+Only the two ends touch the world, and both get what they need as arguments: no os.environ, no printing.
+"""
+
+from qalita_action.pipeline.checking import check
+from qalita_action.pipeline.planning import detect, plan, planned
+from qalita_action.pipeline.running import report_options, run, run_dbt
+from qalita_action.pipeline.world import TOOL, Outcome, Plan, World
+
+__all__ = [
+    "TOOL",
+    "Outcome",
+    "Plan",
+    "World",
+    "check",
+    "detect",
+    "plan",
+    "planned",
+    "report_options",
+    "run",
+    "run_dbt",
+]

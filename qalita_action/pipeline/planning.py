@@ -1,0 +1,72 @@
+"""Environment and files to documents: `--dry-run` stops here. Must not send anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from qalita_action import ci, dbt, mapping, publish, report, workspace
+from qalita_action.errors import IngestError, raise_all
+from qalita_action.pipeline.world import TOOL, Plan, World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qalita_action.model import CIContext, Ingest, PlannedRequest
+    from qalita_action.settings import Resolved, Settings
+
+# Settings that are the user's own word on a field of the context.
+CONTEXT_SETTINGS = {name: name for name in ("sha", "branch", "default_branch", "change_id", "job_id")}
+
+
+def detect(resolved: Resolved, world: World) -> CIContext:
+    said = {
+        field: (str(getattr(resolved.settings, name)), origin)
+        for name, field in CONTEXT_SETTINGS.items()
+        if (origin := resolved.origins.get(name))
+    }
+    return ci.detect(world.env, world.workspace, said)
+
+
+def plan(settings: Settings, context: CIContext, world: World) -> Plan:
+    """Every bad file of every project is told at once."""
+    places = settings.places()
+    vetting = msgspec.structs.replace(
+        settings.vetting(context, world.now()),
+        checked_out_at=workspace.checked_out_at(world.workspace) if context.ci.provider else None,
+    )
+    if world.ours is not None:
+        places = msgspec.structs.replace(places, needs_results=False)
+        vetting = msgspec.structs.replace(
+            vetting, started_at=world.ours.started_at, is_ours=True, dbt_exit_code=world.ours.exit_code
+        )
+    found = dbt.locate(places, world.workspace, world.env)
+    known = workspace.known_dimensions()
+    codeowners = workspace.codeowners(world.workspace)
+    ingests: list[Ingest] = []
+    folders: dict[str, str] = {}
+    errors: list[IngestError] = []
+    for files in found:
+        try:
+            evidence = dbt.read(files, vetting)
+            folder = workspace.folder(files, world.workspace)
+            policy = settings.policy(TOOL)
+            policy = msgspec.structs.replace(
+                policy, dimensions={**known, **policy.dimensions}, codeowners=codeowners, folder=folder
+            )
+            ingest = mapping.to_ingest(evidence, context, policy)
+        except IngestError as e:
+            errors.append(e)
+            continue
+        ingests.append(ingest)
+        folders[ingest.run.key] = folder
+    raise_all(errors)
+    return Plan(ingests=tuple(ingests), folders=folders)
+
+
+def planned(resolved: Resolved, ingests: Sequence[Ingest], world: World) -> list[tuple[PlannedRequest, ...]]:
+    """What would be sent, request by request, without a call or an account."""
+    target = publish.connect(resolved.settings.target(TOOL), now=world.now(), need_account=False)
+    verdict = mapping.verdict(tuple(ingests), resolved.settings.gate())
+    return [publish.planned(target, ingest, report.page(ingest, verdict)) for ingest in ingests]

@@ -1,0 +1,46 @@
+"""What a run gets from outside and what it comes to, as values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from qalita_action import __version__, dbt
+from qalita_action.errors import ExitCode
+from qalita_action.model import CIContext, Ingest, Movement, Receipt, Tool, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+TOOL = Tool(name="qalita-dbt-ingest", version=__version__)
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run gets from outside, as values."""
+
+    env: Mapping[str, str]
+    workspace: Path
+    now: Callable[[], datetime]
+    ours: dbt.child.Finished | None = None  # dbt ran as our child
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run came to; cli writes the reports and exits."""
+
+    context: CIContext
+    ingests: tuple[Ingest, ...]
+    folders: dict[str, str]
+    movements: dict[str, Movement]
+    verdict: Verdict
+    receipts: tuple[Receipt, ...]
+    exit_code: ExitCode
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """One document per dbt project, sorted by directory; and where each project lies in the repository."""
+
+    ingests: tuple[Ingest, ...]
+    folders: dict[str, str]

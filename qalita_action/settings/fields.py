@@ -1,0 +1,174 @@
+"""Every setting with its type, and what the stages get of them. Must not know where a value came from."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
+
+from qalita_action import model
+from qalita_action.dbt import Places, Vetting, moment
+from qalita_action.knobs import KNOBS
+from qalita_action.model import DIMENSIONS
+from qalita_action.redact import Secret
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+SELECTOR_METHODS = ("tag", "path", "source")
+
+
+def _field(name: str, default: Any, **rules: Any) -> Any:
+    return Field(default, description=KNOBS[name].help, **rules)
+
+
+class Settings(BaseModel):
+    """All settings of `qalita-ingest dbt`. Names are those of the flags, with underscores."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    path: str | None = _field("path", None)
+    config: str | None = _field("config", None)
+    manifest: str | None = _field("manifest", None)
+    results: tuple[str, ...] = _field("results", ())
+    sources: str | None = _field("sources", None)
+    catalog: str | None = _field("catalog", None)
+    target_path: str | None = _field("target_path", None)
+    project: str | None = _field("project", None)
+    env: str | None = _field("env", None)
+    change_env: str = _field("change_env", "ci")
+    suite: str | None = _field("suite", None)
+    run_id: str | None = _field("run_id", None)
+    endpoint: str | None = _field("endpoint", None)
+    token: SecretStr | None = _field("token", None)
+    api: Literal["auto", "results", "ingestion", "folder"] = _field("api", "auto")
+    publish: Literal["auto", "always", "never"] = _field("publish", "auto")
+    publish_timeout: float = _field("publish_timeout", 120.0, gt=0)
+    on_publish_failure: Literal["auto", "fail", "warn"] = _field("on_publish_failure", "auto")
+    dry_run: bool = _field("dry_run", False)
+    output: Literal["text", "json"] = _field("output", "text")
+    fail_on: Literal["fail", "warn", "never"] = _field("fail_on", "fail")
+    on_empty: Literal["auto", "pass", "fail"] = _field("on_empty", "auto")
+    baseline: str | None = _field("baseline", None)
+    require_run: tuple[str, ...] = _field("require_run", ())
+    artifacts_since: str | None = _field("artifacts_since", None)
+    max_age: str | None = _field("max_age", None, pattern=r"^\d+(\.\d+)?[smhdw]$")
+    dbt_outcome: Literal["success", "failure", "cancelled", "skipped"] | None = _field("dbt_outcome", None)
+    dbt_exit_code: int | None = _field("dbt_exit_code", None, ge=0, le=255)
+    dimensions: tuple[str, ...] = _field("dimensions", ())
+    warn_score: str = _field("warn_score", "0.5", pattern=r"^(0(\.\d+)?|1(\.0+)?)$")
+    max_undecided: float = _field("max_undecided", 0.10, ge=0, le=1)
+    metrics_detail: Literal["source", "table", "column", "check"] = _field("metrics_detail", "column")
+    pack: str = _field("pack", "dbt_ingest")
+    source_id: str | None = _field("source_id", None)
+    visibility: Literal["private", "internal", "public"] = _field("visibility", "internal")
+    send_messages: bool = _field("send_messages", False)
+    send_sql: bool = _field("send_sql", False)
+    ca_bundle: str | None = _field("ca_bundle", None)
+    client_cert: str | None = _field("client_cert", None)
+    client_key: str | None = _field("client_key", None)
+    skip_ssl_verify: bool = _field("skip_ssl_verify", False)
+    verbose: bool = _field("verbose", False)
+    report_dir: str = _field("report_dir", "qalita-report")
+    spool_dir: str = _field("spool_dir", "qalita-spool")
+    sha: str | None = _field("sha", None)
+    branch: str | None = _field("branch", None)
+    default_branch: str | None = _field("default_branch", None)
+    change_id: str | None = _field("change_id", None)
+    job_id: str | None = _field("job_id", None)
+
+    @field_validator("artifacts_since")
+    @classmethod
+    def _is_a_time(cls, value: str | None) -> str | None:
+        if value is not None and value != "any" and moment(value) is None:
+            raise PydanticCustomError("time", "a time such as 2026-01-31T07:15:00Z, or `any`")
+        return value
+
+    @field_validator("dimensions")
+    @classmethod
+    def _are_dimensions(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            name, _, dimension = value.partition("=")
+            if not name.strip() or dimension.strip() not in DIMENSIONS:
+                raise PydanticCustomError("dimension", f"TYPE=DIMENSION, one of {', '.join(DIMENSIONS)}")
+        return values
+
+    @field_validator("require_run")
+    @classmethod
+    def _are_selectors(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            method, colon, rest = value.partition(":")
+            if colon and (method not in SELECTOR_METHODS or not rest.strip()):
+                methods = ", ".join(f"{m}:..." for m in SELECTOR_METHODS)
+                raise PydanticCustomError("selector", f"{methods}, or a name")
+        return values
+
+    def target(self, tool: model.Tool) -> model.Target:
+        return model.Target(
+            api=self.api,
+            publish=self.publish,
+            endpoint=self.endpoint,
+            token=Secret(self.token.get_secret_value()) if self.token else None,
+            ca=self.ca_bundle,
+            client_cert=self.client_cert,
+            client_key=self.client_key,
+            verify_tls=not self.skip_ssl_verify,
+            timeout_s=self.publish_timeout,
+            pack=self.pack,
+            source_id=self.source_id,
+            metrics_detail=self.metrics_detail,
+            folder=self.report_dir,
+            spool_dir=self.spool_dir,
+            tool=tool,
+        )
+
+    def policy(self, tool: model.Tool) -> model.Policy:
+        return model.Policy(
+            project=self.project,
+            environment=self.env,
+            change_environment=self.change_env,
+            suite=self.suite,
+            run_id=self.run_id,
+            visibility=self.visibility,
+            warn_score=self.warn_score,
+            max_undecided=self.max_undecided,
+            send_messages=self.send_messages,
+            send_sql=self.send_sql,
+            dimensions={
+                name.strip(): dimension.strip()
+                for name, _, dimension in (value.partition("=") for value in self.dimensions)
+            },
+            tool=tool,
+        )
+
+    def places(self) -> Places:
+        return Places(
+            path=self.path,
+            manifest=self.manifest,
+            results=self.results,
+            sources=self.sources,
+            catalog=self.catalog,
+            target_path=self.target_path,
+        )
+
+    def gate(self) -> model.Gate:
+        return model.Gate(fail_on=self.fail_on, require_run=self.require_run)
+
+    def vetting(self, context: model.CIContext, now: datetime) -> Vetting:
+        on_empty = self.on_empty
+        since = moment(context.ci.started_at if self.artifacts_since is None else self.artifacts_since)
+        return Vetting(
+            started_at=since,
+            not_before=now - self._max_age() if self.max_age else None,
+            dbt_exit_code=self._exit_code(),
+            on_empty=("pass" if context.is_change else "fail") if on_empty == "auto" else on_empty,
+        )
+
+    def _max_age(self) -> timedelta:
+        age = self.max_age or "0s"
+        return timedelta(seconds=float(age[:-1]) * SECONDS[age[-1]])
+
+    def _exit_code(self) -> int | None:
+        if self.dbt_exit_code is not None or self.dbt_outcome is None:
+            return self.dbt_exit_code
+        return {"success": 0, "failure": 1}.get(self.dbt_outcome)
