@@ -118,6 +118,17 @@ KNOBS: dict[str, Knob] = {
     ),
     "change_id": Knob("The number of the change request, where the CI cannot tell.", "TEXT", "the CI's"),
     "job_id": Knob("The CI's numeric job id, where the environment has none.", "TEXT", "the CI's"),
+    "matrix": Knob(
+        "The job's matrix as JSON: its values join the job's name, which tells its legs apart.",
+        "JSON",
+        "none",
+    ),
+    "job_status": Knob(
+        "How the job stands before this step: after an earlier failure, missing artifacts are a notice and no"
+        " second failure.",
+        "success|failure|cancelled",
+        "unknown",
+    ),
 }
 # Flags without a value.
 SWITCHES = frozenset({"dry_run", "send_messages", "send_sql", "skip_ssl_verify", "verbose"})
@@ -130,4 +141,5 @@ NOT_FROM_FILE = frozenset(
 # Facts of one run: meaningless in a committed file.
 ONE_RUN = frozenset(
     {"dry_run", "output", "run_id", "dbt_outcome", "dbt_exit_code", "sha", "branch", "change_id", "job_id"}
+    | {"matrix", "job_status"}
 )

@@ -42,7 +42,11 @@ GROUPS = {
     "sha": "What the CI cannot tell",
 }
 # Contexts that only the runner knows: https://docs.github.com/en/actions/reference/workflows-and-actions/contexts
-FROM_CONTEXT = {"job_id": "${{ job.check_run_id }}"}
+FROM_CONTEXT = {
+    "job_id": "${{ job.check_run_id }}",
+    "matrix": "${{ toJSON(matrix) }}",
+    "job_status": "${{ job.status }}",
+}
 
 
 def kebab(name: str) -> str:

@@ -222,3 +222,54 @@ def test_every_promised_python_is_tested():
         r"Programming Language :: Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text("utf-8")
     )
     assert tested == set(promised)
+
+
+# ---------------------------------------------------------------- what the contexts of GitHub tell
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        ("failure", ExitCode.OK, "::notice title=qalita-ingest::dbt left no artifacts"),
+        ("cancelled", ExitCode.OK, "::notice title=qalita-ingest::dbt left no artifacts"),
+        ("success", ExitCode.ARTIFACTS, "::error title=qalita-ingest::"),
+        ("", ExitCode.ARTIFACTS, "::error title=qalita-ingest::"),
+    ],
+)
+def test_nothing_found_after_an_earlier_failure_is_no_second_red(status, code, said, tmp_path):
+    env = {"INPUT_PUBLISH": "never", "INPUT_JOB-STATUS": status, "GITHUB_ACTIONS": "true"}
+    done = start(cwd=tmp_path, env=env)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+
+
+def test_a_missing_token_is_told_after_an_earlier_failure_too(tmp_path):
+    done = start(cwd=tmp_path, env={"INPUT_JOB-STATUS": "failure", "INPUT_FAIL-ON": "fail"})
+    assert done.returncode == ExitCode.SETTINGS, done.stderr
+
+
+def test_red_results_stay_red_after_an_earlier_failure(workspace):
+    done = start(cwd=workspace, env={"INPUT_PUBLISH": "never", "INPUT_JOB-STATUS": "failure"})
+    assert done.returncode == ExitCode.GATE, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("matrix", "name"),
+    [
+        ('{"dbt": "1.10", "db": {"name": "duckdb"}}', 'build (1.10, {"name": "duckdb"})'),
+        ("null", "build"),
+        ("{}", "build"),
+        ("", "build"),
+    ],
+)
+def test_the_legs_of_a_matrix_are_told_apart(matrix, name, tmp_path):
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", "GITHUB_JOB": "build"}
+    done = start("context", "--output", "json", cwd=tmp_path, env={**github, "INPUT_MATRIX": matrix})
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["fields"]["job_name"]["value"] == name
+
+
+def test_a_matrix_that_is_none_is_told(tmp_path):
+    done = start("context", "--matrix", "[1]", cwd=tmp_path)
+    assert done.returncode == ExitCode.SETTINGS
+    assert "toJSON(matrix)" in done.stderr

@@ -80,7 +80,11 @@ def test_no_input_takes_a_name_that_the_runner_keeps_for_itself(action):
 def test_an_input_has_a_default_only_where_a_context_knows_it(action):
     """A default would reach the container as if it had been typed, and qalita.yml would never count."""
     defaults = {name: entry["default"] for name, entry in action["inputs"].items() if "default" in entry}
-    assert defaults == {"job-id": "${{ job.check_run_id }}"}
+    assert defaults == {
+        "job-id": "${{ job.check_run_id }}",
+        "matrix": "${{ toJSON(matrix) }}",
+        "job-status": "${{ job.status }}",
+    }
 
 
 def test_an_input_is_described_with_its_effective_default(action):

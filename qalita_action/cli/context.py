@@ -13,7 +13,7 @@ from qalita_action.cli.printing import say, table
 if TYPE_CHECKING:
     from qalita_action.model import CIContext
 
-CONTEXT_FLAGS = ("output", "sha", "branch", "default_branch", "change_id", "job_id")
+CONTEXT_FLAGS = ("output", "sha", "branch", "default_branch", "change_id", "job_id", "matrix")
 DOCKER_ARGS = Annotated[
     bool,
     typer.Option(

@@ -9,7 +9,7 @@ import typer
 
 from qalita_action.cli.answering import answering, secrets_of
 from qalita_action.cli.flags import flags_of
-from qalita_action.cli.printing import complain, say, table
+from qalita_action.cli.printing import complain, notice, say, table
 from qalita_action.errors import IngestError
 from qalita_action.knobs import KNOBS
 
@@ -31,8 +31,9 @@ NOT_FOR_RUN = frozenset(
         "artifacts_since",
         "max_age",
     }
-    | {"dbt_outcome", "dbt_exit_code"}
+    | {"dbt_outcome", "dbt_exit_code", "job_status"}
 )
+NOTHING_LEFT = "dbt left no artifacts, and the job had failed before this step: nothing was published"
 DBT_COULD_NOT_RUN = 2  # dbt's own exit codes: 0 good, 1 something failed, 2 and above it could not run
 
 
@@ -46,7 +47,13 @@ def dbt_command(flags: dict[str, Any]) -> None:
         if resolved.settings.dry_run:
             _dry_run(resolved, context, world)
             return
-        outcome = pipeline.run(resolved, context, world)
+        try:
+            outcome = pipeline.run(resolved, context, world)
+        except IngestError as e:
+            if not pipeline.is_told_already(e, resolved.settings):
+                raise
+            notice(NOTHING_LEFT, world.env)
+            return
         _report(outcome, resolved, world)
         raise typer.Exit(outcome.exit_code)
 

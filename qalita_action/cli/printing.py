@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> None:
@@ -30,6 +30,15 @@ def harmless(line: str) -> str:
 
     text = line.lstrip(" ")
     return " " * (len(line) - len(text)) + redact.for_console(text)
+
+
+def notice(text: str, env: Mapping[str, str]) -> None:
+    """On stderr, and where people look for it. stdout may be data."""
+    from qalita_action import redact
+
+    typer.echo(harmless(text), err=True)
+    if env.get("GITHUB_ACTIONS"):
+        typer.echo(f"::notice title=qalita-ingest::{redact.for_workflow_command(text)}", err=True)
 
 
 def complain(lines: list[str], env: dict[str, str], secrets: list[str]) -> None:

@@ -5,7 +5,7 @@ Only the two ends touch the world, and both get what they need as arguments: no 
 
 from qalita_action.pipeline.checking import check
 from qalita_action.pipeline.planning import detect, plan, planned
-from qalita_action.pipeline.running import report_options, run, run_dbt
+from qalita_action.pipeline.running import is_told_already, report_options, run, run_dbt
 from qalita_action.pipeline.world import TOOL, Outcome, Plan, World
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "World",
     "check",
     "detect",
+    "is_told_already",
     "plan",
     "planned",
     "report_options",

@@ -9,6 +9,7 @@ import msgspec
 from qalita_action import ci, dbt, mapping, publish, report, workspace
 from qalita_action.errors import IngestError, raise_all
 from qalita_action.pipeline.world import TOOL, Plan, World
+from qalita_action.redact import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,16 @@ def detect(resolved: Resolved, world: World) -> CIContext:
         for name, field in CONTEXT_SETTINGS.items()
         if (origin := resolved.origins.get(name))
     }
-    return ci.detect(world.env, world.workspace, said)
+    context = ci.detect(world.env, world.workspace, said)
+    return _named_leg(context, resolved.settings.legs())
+
+
+def _named_leg(context: CIContext, legs: tuple[str, ...]) -> CIContext:
+    """`dbt (1.10, duckdb)`: the environment knows the job's key alone, the same for each leg of a matrix."""
+    if not legs or context.ci.job_name is None:
+        return context
+    name = clean_line(f"{context.ci.job_name} ({', '.join(legs)})", 200)
+    return msgspec.structs.replace(context, ci=msgspec.structs.replace(context.ci, job_name=name))
 
 
 def plan(settings: Settings, context: CIContext, world: World) -> Plan:

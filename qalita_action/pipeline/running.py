@@ -148,6 +148,12 @@ def exit_code(
     return ExitCode(min(codes, default=0))
 
 
+def is_told_already(error: IngestError, settings: Settings) -> bool:
+    """Nothing was found because something before this step broke, and the job is red for that."""
+    only_missing = {e.code for e in flatten(error)} == {"artifacts-not-found"}
+    return only_missing and settings.job_status in ("failure", "cancelled")
+
+
 def with_warning(context: CIContext, code: str, text: str) -> CIContext:
     return msgspec.structs.replace(context, warnings=(*context.warnings, RunWarning(code=code, text=text)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -76,6 +77,8 @@ class Settings(BaseModel):
     default_branch: str | None = _field("default_branch", None)
     change_id: str | None = _field("change_id", None)
     job_id: str | None = _field("job_id", None)
+    matrix: str | None = _field("matrix", None)
+    job_status: Literal["success", "failure", "cancelled"] | None = _field("job_status", None)
 
     @field_validator("artifacts_since")
     @classmethod
@@ -83,6 +86,18 @@ class Settings(BaseModel):
         if value is not None and value != "any" and moment(value) is None:
             raise PydanticCustomError("time", "a time such as 2026-01-31T07:15:00Z, or `any`")
         return value
+
+    @field_validator("matrix")
+    @classmethod
+    def _is_a_matrix(cls, value: str | None) -> str | None:
+        """GitHub writes `null` where a job has no matrix."""
+        try:
+            found = json.loads(value or "null")
+        except ValueError:
+            found = value
+        if found is not None and not isinstance(found, dict):
+            raise PydanticCustomError("matrix", "a JSON object, as ${{ toJSON(matrix) }} gives it")
+        return value if found else None
 
     @field_validator("dimensions")
     @classmethod
@@ -102,6 +117,11 @@ class Settings(BaseModel):
                 methods = ", ".join(f"{m}:..." for m in SELECTOR_METHODS)
                 raise PydanticCustomError("selector", f"{methods}, or a name")
         return values
+
+    def legs(self) -> tuple[str, ...]:
+        """The matrix's own values, as GitHub shows them behind a job's name."""
+        values = json.loads(self.matrix or "{}").values()
+        return tuple(v if isinstance(v, str) else json.dumps(v) for v in values)
 
     def target(self, tool: model.Tool) -> model.Target:
         return model.Target(
