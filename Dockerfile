@@ -1,7 +1,10 @@
 # The image of the GitHub Action, and of `docker run` anywhere else. No git binary, no compiler, no pip.
 #
-# A release pins this base by digest (BASE_IMAGE=python:3.12-slim@sha256:...); a checkout builds on the tag.
-ARG BASE_IMAGE=python:3.12-slim
+#   docker build -t dbt-ingest .                            root, as GitHub demands
+#   docker build -t dbt-ingest:nonroot --target nonroot .   uid 10001, for clusters that refuse root
+#
+# The base is pinned by digest (all architectures of it); another one is BASE_IMAGE=python:3.12-slim.
+ARG BASE_IMAGE=python:3.12-slim@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea
 
 FROM ${BASE_IMAGE} AS builder
 COPY requirements/runtime.txt /build/runtime.txt
@@ -16,7 +19,7 @@ COPY entrypoint.py /install/app/
 RUN python -m compileall -q --invalidation-mode unchecked-hash -s /install/app -p /app /install/app \
  && python -m compileall -q --invalidation-mode unchecked-hash -s /install -p /usr/local /install/lib
 
-FROM ${BASE_IMAGE}
+FROM ${BASE_IMAGE} AS image
 # The slim images ship the standard library without byte code, which costs each start more than the program itself.
 RUN python -B -m pip uninstall --yes --quiet --root-user-action=ignore pip \
  && python -B -m compileall -q --invalidation-mode unchecked-hash \
@@ -39,8 +42,16 @@ LABEL org.opencontainers.image.title="qalita/dbt-ingest" \
       org.opencontainers.image.documentation="https://github.com/qalita/dbt-ingest#readme" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# Root and no WORKDIR: GitHub mounts /github/workspace and its command files for root alone
-# (https://docs.github.com/en/actions/reference/dockerfile-support). Exec form: a shell would lose INPUT_FAIL-ON.
+# No WORKDIR: GitHub mounts its own. Exec form: a shell would lose INPUT_FAIL-ON.
 # -E: a PYTHONPATH of the job must not bring modules of the checked out code into a process that holds a token.
 # -B, -u: write no byte code, and keep the order of lines.
 ENTRYPOINT ["python", "-EBu", "/app/entrypoint.py"]
+
+# The same layers for clusters that refuse root. A number, since Kubernetes' runAsNonRoot cannot read a name.
+FROM image AS nonroot
+ENV HOME=/tmp
+USER 10001:10001
+
+# Last, so that it is what a build without --target makes. Root: GitHub mounts /github/workspace and its command
+# files for root alone (https://docs.github.com/en/actions/reference/dockerfile-support).
+FROM image AS action

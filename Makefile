@@ -9,7 +9,9 @@ DEMO    := $(CURDIR)/.demo
 DBT     := $(DEMO)/venv/bin/dbt
 IN_DEMO := cd $(EXAMPLE) && DBT_TARGET_PATH=$(DEMO)/target DBT_LOG_PATH=$(DEMO)/logs OPENDATA_DUCKDB=$(DEMO)/opendata.duckdb
 
-.PHONY: test lint unit real-dbt localci fuzz demo sandbox bench fixtures clean help
+BASE_IMAGE ?=
+
+.PHONY: test lint unit real-dbt image localci fuzz demo sandbox bench fixtures clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -27,6 +29,10 @@ unit: $(READY)             ## the tests alone
 
 real-dbt: $(READY) $(DEMO)/venv/.ready  ## the tests that run dbt itself
 	QALITA_REAL_DBT=1 $(BIN)/python -m pytest tests/real_dbt
+
+# Where no registry brings the base image: make image BASE_IMAGE=a-python-image-that-is-there
+image: $(READY)            ## the image, built and run as each system runs it; needs a Docker engine
+	QALITA_IMAGE=1 QALITA_BASE_IMAGE=$(BASE_IMAGE) $(BIN)/python -m pytest tests/image
 
 # act reads workflows as GitHub does, gitlab-ci-local reads .gitlab-ci.yml as GitLab does. The newest
 # gitlab-ci-local needs a newer Node than many machines have.

@@ -7,8 +7,9 @@ import socket
 
 import pytest
 
-# dbt's own virtual environment is made by `make real-dbt`, which asks for these by this variable.
-collect_ignore = [] if os.environ.get("QALITA_REAL_DBT") else ["real_dbt"]
+# What needs more than Python is asked for by the make target that brings it.
+BROUGHT = {"QALITA_REAL_DBT": "real_dbt", "QALITA_IMAGE": "image"}
+collect_ignore = [folder for name, folder in BROUGHT.items() if not os.environ.get(name)]
 LOOPBACK = ("127.", "::1", "localhost")
 # What a process needs to run at all; everything else of the machine is unknown to the tests.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTEST_CURRENT_TEST")

@@ -134,12 +134,27 @@ def test_the_image_has_no_shell_between_its_caller_and_python(dockerfile):
 
 
 def test_the_image_is_what_github_asks_of_an_action(dockerfile):
-    """https://docs.github.com/en/actions/reference/dockerfile-support: no USER, no WORKDIR; and nothing that an
-    older builder does not know.
+    """https://docs.github.com/en/actions/reference/dockerfile-support: no USER, no WORKDIR in what a plain build
+    makes; and nothing that an older builder does not know.
     """
     words = {word for word, _ in dockerfile}
-    assert words == {"ARG", "FROM", "COPY", "RUN", "LABEL", "ENV", "ENTRYPOINT"}
-    assert [a.split()[0] for w, a in dockerfile if w == "FROM"] == ["${BASE_IMAGE}"] * 2
+    assert words == {"ARG", "FROM", "COPY", "RUN", "LABEL", "ENV", "ENTRYPOINT", "USER"}
+    stages = [a for w, a in dockerfile if w == "FROM"]
+    assert stages == [
+        "${BASE_IMAGE} AS builder",
+        "${BASE_IMAGE} AS image",
+        "image AS nonroot",
+        "image AS action",
+    ]
+    stage = ""
+    for word, arguments in dockerfile:
+        stage = arguments.split()[-1] if word == "FROM" else stage
+        assert word != "USER" or stage == "nonroot"
+
+
+def test_the_base_is_pinned_by_digest(dockerfile):
+    pinned = next(a for w, a in dockerfile if w == "ARG" and a.startswith("BASE_IMAGE="))
+    assert re.fullmatch(r"BASE_IMAGE=python:3\.12-slim@sha256:[0-9a-f]{64}", pinned)
 
 
 def test_the_image_installs_nothing_that_is_not_locked(dockerfile):
