@@ -7,6 +7,8 @@ EXAMPLE := examples/airquality
 # Everything that the demo makes: dbt's own virtual environment, its database and target, the sandbox's database.
 DEMO    := $(CURDIR)/.demo
 DBT     := $(DEMO)/venv/bin/dbt
+# Runners of CI systems that work on a laptop.
+LOCAL   := $(DEMO)/local-ci
 IN_DEMO := cd $(EXAMPLE) && DBT_TARGET_PATH=$(DEMO)/target DBT_LOG_PATH=$(DEMO)/logs OPENDATA_DUCKDB=$(DEMO)/opendata.duckdb
 
 BASE_IMAGE ?=
@@ -31,12 +33,11 @@ real-dbt: $(READY) $(DEMO)/venv/.ready  ## the tests that run dbt itself
 	QALITA_REAL_DBT=1 $(BIN)/python -m pytest tests/real_dbt
 
 # Where no registry brings the base image: make image BASE_IMAGE=a-python-image-that-is-there
-image: $(READY)            ## the image, built and run as each system runs it; needs a Docker engine
+image: $(READY) $(LOCAL)/.ready  ## the image, built and run as each system runs it; needs a Docker engine
 	QALITA_IMAGE=1 QALITA_BASE_IMAGE=$(BASE_IMAGE) $(BIN)/python -m pytest tests/image
 
 # act reads workflows as GitHub does, gitlab-ci-local reads .gitlab-ci.yml as GitLab does. The newest
 # gitlab-ci-local needs a newer Node than many machines have.
-LOCAL := $(DEMO)/local-ci
 localci: $(READY) $(LOCAL)/.ready  ## the CI context inside act and gitlab-ci-local
 	$(BIN)/python scripts/local_ci.py github --act $(LOCAL)/venv/bin/act
 	$(BIN)/python scripts/local_ci.py gitlab --gitlab-ci-local $(LOCAL)/node_modules/.bin/gitlab-ci-local

@@ -2,7 +2,8 @@
 the README's console output from a run of the tool itself.
 
     python scripts/make_reference.py            write docs/reference.md, docs/qalita.schema.json, and the
-                                                marked blocks of README.md and action.yml
+                                                marked blocks of README.md and action.yml, and
+                                                composite/action.yml
     python scripts/make_reference.py --check    write nothing; exit 1 and name what is out of date
 
 Must not hold a fact about a setting: a word that is missing belongs to knobs.py.
@@ -18,6 +19,8 @@ import tempfile
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import yaml
 
 from qalita_action.knobs import KNOBS, LISTS, NOT_FROM_FILE, ONE_RUN, SWITCHES, Knob
 from qalita_action.settings import ENV_NAMES, json_schema
@@ -163,6 +166,46 @@ def action_inputs() -> str:
     return "\n".join([*lines, ""])
 
 
+COMPOSITE_HEAD = """\
+# Written by scripts/make_reference.py from action.yml: change it there.
+#
+# The same Action for runners without Docker: macOS, Windows, self-hosted ones.
+name: QALITA dbt ingest, without Docker
+description: qalita/dbt-ingest on the runner's own Python, 3.10 or newer, with the same inputs and outputs.
+author: QALITA SAS
+
+"""
+# A composite action gets no INPUT_* of its own. Names with underscores, since some shells drop hyphens.
+COMPOSITE_RUNS = """\
+runs:
+  using: composite
+  steps:
+    - id: ingest
+      shell: bash
+      run: '"$GITHUB_ACTION_PATH/run.sh"'
+      env:
+"""
+
+
+def composite_action() -> str:
+    """From the words of action.yml, so that the two cannot differ."""
+    outputs = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))["outputs"]
+    lines = ["outputs:"]
+    for name, entry in outputs.items():
+        lines += [f"  {name}:", "    description: >-"]
+        lines += textwrap.wrap(entry["description"], WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        lines.append(f"    value: ${{{{ steps.ingest.outputs.{name} }}}}")
+    passed = [f"        INPUT_{name.upper()}: ${{{{ inputs.{kebab(name)} }}}}" for name in KNOBS]
+    return (
+        COMPOSITE_HEAD
+        + action_inputs()
+        + "\n"
+        + "\n".join([*lines, "", ""])
+        + COMPOSITE_RUNS
+        + "\n".join([*passed, ""])
+    )
+
+
 EXAMPLE = "examples/airquality"
 COMMAND = f"qalita-ingest dbt {EXAMPLE}/sample-target --publish never"
 
@@ -217,6 +260,7 @@ TARGETS: dict[str, Callable[[str], str]] = {
     "docs/qalita.schema.json": lambda _: json_schema(),
     "README.md": readme,
     "action.yml": lambda text: between(text, "settings", action_inputs(), ("#", "")),
+    "composite/action.yml": lambda _: composite_action(),
 }
 
 

@@ -169,7 +169,9 @@ def test_the_lock_names_hashes_and_no_place():
     lock = (ROOT / "requirements/runtime.txt").read_text("utf-8")
     body = [line for line in lock.splitlines() if not line.startswith("#")]
     packages = [line for line in body if not line.startswith(" ")]
-    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]* \\", line) for line in packages)
+    assert all(
+        re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; [a-z_0-9.<>='\" ]+)? \\", line) for line in packages
+    )
     assert all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in body if line[0] == " ")
     assert "://" not in lock
     assert "index-url" not in "\n".join(body)
@@ -288,3 +290,29 @@ def test_a_matrix_that_is_none_is_told(tmp_path):
     done = start("context", "--matrix", "[1]", cwd=tmp_path)
     assert done.returncode == ExitCode.SETTINGS
     assert "toJSON(matrix)" in done.stderr
+
+
+# ---------------------------------------------------------------- the composite action
+
+
+@pytest.fixture(scope="module")
+def both():
+    return [
+        yaml.safe_load((ROOT / name).read_text("utf-8")) for name in ("action.yml", "composite/action.yml")
+    ]
+
+
+def test_the_two_actions_take_and_give_the_same(both):
+    docker, composite = both
+    assert composite["inputs"] == docker["inputs"]
+    assert composite["outputs"].keys() == docker["outputs"].keys()
+    for name, entry in composite["outputs"].items():
+        assert entry["value"] == f"${{{{ steps.ingest.outputs.{name} }}}}"
+
+
+def test_the_composite_action_hands_every_input_over_and_pastes_none_into_a_shell(both):
+    (step,) = both[1]["runs"]["steps"]
+    assert "${{" not in step["run"]
+    assert set(step["env"].values()) == {f"${{{{ inputs.{name} }}}}" for name in both[0]["inputs"]}
+    for variable, value in step["env"].items():
+        assert f"inputs.{variable.removeprefix('INPUT_').lower().replace('_', '-')} " in value

@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from engine import ROOT, RUNNER, built
+
+from tests.image.engine import ROOT, RUNNER, built
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from engine import ROOT, RUNNER, docker
 
 from qalita_action.errors import ExitCode
+from tests.image.engine import ROOT, RUNNER, docker
 
 OFFLINE = ("--network", "none")
 LOCKED = (
