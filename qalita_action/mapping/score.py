@@ -5,8 +5,9 @@ Data tests and freshness count; unit tests never do, since they check code. 100 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from qalita_action.model import EXECUTED, Ledger, LedgerRow, Scores
@@ -21,57 +22,56 @@ _MILLION = 1_000_000
 Pairs = tuple[tuple["Check", "Result"], ...]
 
 
-# How each counted status changes a tally of (passed, warned, total).
-_STEP: dict[Status, tuple[int, int]] = {
-    "passed": (1, 0),
-    "warned": (0, 1),
-    "failed": (0, 0),
-    "errored": (0, 0),
-    "skipped": (0, 0),
-}
+# Where a counted status stands in a tally: [passed, warned, neither].
+_PLACE: dict[Status, int] = {"passed": 0, "warned": 1, "failed": 2, "errored": 2, "skipped": 2}
 
 
-def _mean(tally: list[int], warn: Fraction) -> float | None:
-    """Exact until the last step, and rounded down: a mean of 0.9999999 must not become 1."""
-    passed, warned, total = tally
-    if not total:
-        return None
-    points = passed * warn.denominator + warned * warn.numerator
-    return points * _MILLION // (total * warn.denominator) / _MILLION
+def _nothing() -> list[int]:
+    return [0, 0, 0]
 
 
 def scores(datasets: Iterable[Dataset], pairs: Pairs, policy: Policy) -> Scores:
-    warn = Fraction(policy.warn_score)
-    overall = [0, 0, 0]
-    by_dimension: dict[str, list[int]] = {}
-    by_dataset: dict[str, list[int]] = {}
-    by_column: dict[str, list[int]] = {}
+    by_dimension: defaultdict[str, list[int]] = defaultdict(_nothing)
+    by_dataset: defaultdict[str, list[int]] = defaultdict(_nothing)
+    by_column: defaultdict[str, list[int]] = defaultdict(_nothing)
     for check, result in pairs:
-        step = _STEP.get(result.status)
-        if step is None or check.kind == "unit_test":
+        place = _PLACE.get(result.status)
+        if place is None or check.kind == "unit_test":
             continue
-        tallies = [overall, by_dimension.setdefault(check.dimension, [0, 0, 0])]
+        by_dimension[check.dimension][place] += 1
         if check.dataset:
-            tallies.append(by_dataset.setdefault(check.dataset, [0, 0, 0]))
+            by_dataset[check.dataset][place] += 1
             if check.column:
-                tallies.append(by_column.setdefault(f"{check.dataset}.{check.column}", [0, 0, 0]))
-        passed, warned = step
-        for tally in tallies:
-            tally[0] += passed
-            tally[1] += warned
-            tally[2] += 1
+                by_column[f"{check.dataset}.{check.column}"][place] += 1
+    overall = _nothing() if not by_dimension else [sum(c) for c in zip(*by_dimension.values(), strict=True)]
+    warn = Fraction(policy.warn_score).as_integer_ratio()
     broken = {d.key for d in datasets if d.run and d.run.status in ("errored", "partial")}
-    reason = _undecided(pairs, policy.max_undecided) or (None if overall[2] else "no check was executed")
+    reason = _undecided(pairs, policy.max_undecided) or (None if any(overall) else "no check was executed")
     return Scores(
-        overall=None if reason else _mean(overall, warn),
+        overall=None if reason else _mean(*overall, warn),
         overall_reason=reason,
-        by_dimension={k: _mean(v, warn) for k, v in sorted(by_dimension.items())},
+        by_dimension=_means(by_dimension, warn),
         by_dataset={
-            **{k: (None if k in broken else _mean(v, warn)) for k, v in sorted(by_dataset.items())},
+            **_means(by_dataset, warn),
+            **dict.fromkeys(broken & by_dataset.keys()),
             **dict.fromkeys(sorted(broken - by_dataset.keys())),
         },
-        by_column={k: _mean(v, warn) for k, v in sorted(by_column.items())},
+        by_column=_means(by_column, warn),
     )
+
+
+def _means(tallies: dict[str, list[int]], warn: tuple[int, int]) -> dict[str, float | None]:
+    return {key: _mean(*tallies[key], warn) for key in sorted(tallies)}
+
+
+@lru_cache(maxsize=4096)  # most columns of a large project have one of a few tallies
+def _mean(passed: int, warned: int, neither: int, warn: tuple[int, int]) -> float | None:
+    """Exact until the last step, and rounded down: a mean of 0.9999999 must not become 1."""
+    total = passed + warned + neither
+    if not total:
+        return None
+    points, whole = warn
+    return (passed * whole + warned * points) * _MILLION // (total * whole) / _MILLION
 
 
 def _undecided(pairs: Pairs, limit: float) -> str | None:
