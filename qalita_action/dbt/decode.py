@@ -108,7 +108,7 @@ def read_bytes(path: Path) -> bytes:
         ) from None
     if data[:2] == b"\x1f\x8b":
         data = _gunzip(data, name)
-    if not data.strip():
+    if not data or data.isspace():
         raise ArtifactError(
             "artifact-empty",
             f"{name} is empty",

@@ -15,6 +15,7 @@ from qalita_action.model import Ingest, Run, remember, to_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_CANONICAL = msgspec.json.Encoder(order="sorted")
 RUN_KEY_VERSION = "qalita-ingest/1"
 
 
@@ -27,7 +28,7 @@ def fingerprint(value: Any) -> str:
     """32 hex digits of BLAKE2b over canonical JSON: for aliases and checksums, of which a large project has
     tens of thousands.
     """
-    return hashlib.blake2b(to_json(value), digest_size=16).hexdigest()
+    return hashlib.blake2b(_CANONICAL.encode(value), digest_size=16).hexdigest()
 
 
 def run_key(project: str, environment: str, suite: str | None, sha: str | None, run_id: str) -> str:

@@ -50,8 +50,10 @@ def to_ingest(evidence: Evidence, context: CIContext, policy: Policy) -> Ingest:
     graph = datasets.graph(evidence.manifest)
     caused = causes.caused_by(tables, built.checks, by_key, built.parents, graph)
     reached = causes.exposures_reached(graph, tables)
-    results = tuple(_with_causes(r, caused.get(r.check)) for r in built.results)
-    by_key = {r.check: r for r in results}
+    results = built.results
+    if caused:
+        results = tuple(_with_causes(r, caused.get(r.check)) for r in results)
+        by_key = {r.check: r for r in results}
     pairs = tuple(zip(built.checks, results, strict=True))
     extent, extent_reason = extent_of(
         evidence, results, {c.key for c in built.checks if c.kind == "data_test"}

@@ -12,14 +12,10 @@ if TYPE_CHECKING:
 
 def owner_of(node: Node, groups: dict[str, str]) -> str | None:
     """groups: name of a group -> its owner (see `group_owners`)."""
-    meta = meta_of(node)
-    if not (meta or node.group or node.settings.group or node.owner):
+    meta, group = meta_of(node), node.group or node.settings.group
+    if not (meta or group or node.owner):
         return None
-    return (
-        _person(meta.get("owner"))
-        or groups.get(node.group or node.settings.group or "")
-        or _person(node.owner)
-    )
+    return _person(meta.get("owner")) or groups.get(group or "") or _person(node.owner)
 
 
 class FileOwners:

@@ -47,14 +47,15 @@ FAIL_FAST = "skipping due to fail_fast"
 
 
 def test_result(key: str, row: Row, *, send_messages: bool) -> Result:
-    word = (row.status or "").strip().casefold()
+    word = _word(row.status)
+    said = _word(row.message)
     status = TEST_WORDS.get(word, "unknown")
     reason = None
-    if status == "passed" and _says(row, STATICALLY_CHECKED):
+    if status == "passed" and said == STATICALLY_CHECKED:
         status, reason = "reused", "statically-checked"
     elif status == "unknown":
         reason = f"dbt said {word[:40]!r}" if word else "dbt said nothing"
-    elif status == "skipped" and _says(row, FAIL_FAST):
+    elif status == "skipped" and said == FAIL_FAST:
         reason = "fail_fast"
     ran = status in ("passed", "warned", "failed", "errored")
     return Result(
@@ -68,8 +69,8 @@ def test_result(key: str, row: Row, *, send_messages: bool) -> Result:
     )
 
 
-def _says(row: Row, words: str) -> bool:
-    return row.message is not None and row.message.strip().casefold() == words
+def _word(text: str | None) -> str:
+    return text.strip().casefold() if text else ""
 
 
 def freshness_result(key: str, row: FreshnessRow, *, send_messages: bool) -> Result:

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -61,8 +61,9 @@ def dataset_of(test: Node, names: Index) -> str | None:
 
 
 def column_of(test: Node) -> str | None:
-    kwargs = (test.test_metadata.kwargs or {}) if test.test_metadata else {}
-    column = test.column_name or kwargs.get("column_name")
+    column: Any = test.column_name
+    if not column and test.test_metadata:
+        column = (test.test_metadata.kwargs or {}).get("column_name")
     return unquote(column) if isinstance(column, str) and column.strip() else None
 
 

@@ -56,16 +56,16 @@ def write(target: Target, ingest: Ingest, *, alone: bool) -> Receipt:
 def planned(target: Target, ingest: Ingest) -> tuple[PlannedRequest, ...]:
     folder = Path(target.folder)
     return tuple(
-        PlannedRequest(method="WRITE", path=str(folder / name), size=len(data))
+        PlannedRequest(method="WRITE", path=str(folder / name), size=len(data) + 1)
         for name, data in rendered(ingest, files(ingest, detail=target.metrics_detail)).items()
     )
 
 
 def rendered(ingest: Ingest, found: Files) -> dict[str, bytes]:
-    """File name to bytes."""
+    """File name to bytes, each without its last line feed."""
     values: tuple[Any, ...] = (found.metrics, found.recommendations, found.schemas, found.figures)
     shown = {name: _pretty(value) for name, value in zip(NAMES[1:], values, strict=True)}
-    return {NAMES[0]: to_json(ingest) + b"\n", **shown}
+    return {NAMES[0]: to_json(ingest), **shown}
 
 
 def counts(found: Files) -> dict[str, int]:
@@ -87,10 +87,11 @@ def place(target: Target, ingest: Ingest, *, alone: bool) -> Path:
 
 def _pretty(value: Any) -> bytes:
     data = msgspec.json.encode(value)
-    return (msgspec.json.format(data, indent=2) if len(data) < READABLE else data) + b"\n"
+    return msgspec.json.format(data, indent=2) if len(data) < READABLE else data
 
 
 def _replace(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(data)
+    with temporary.open("wb") as file:
+        file.writelines([data, b"\n"])
     temporary.replace(path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -18,7 +19,9 @@ from qalita_action.publish.results_figures import figures
 from qalita_action.publish.results_scopes import Json, Scopes, ScoresSent, coverage_of, fraction, scores_sent
 
 Detail = Literal["source", "table", "column", "check"]
-COUNTED: tuple[Status, ...] = ("passed", "warned", "failed", "errored", "skipped", "not_run")
+COUNTED: dict[Status, str] = {
+    status: f"tests_{status}" for status in ("passed", "warned", "failed", "errored", "skipped", "not_run")
+}
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +51,7 @@ def files(ingest: Ingest, *, detail: Detail = "column") -> Files:
 
 
 def _metrics(ingest: Ingest, scopes: Scopes, detail: Detail, sent: ScoresSent) -> list[Json]:
-    pairs = _pairs(ingest)
+    pairs = _pairs(ingest, scopes)
     found = _of_source(ingest, pairs, scopes.source, sent)
     if detail != "source":
         found += _of_tables(ingest, pairs, scopes, sent)
@@ -59,9 +62,9 @@ def _metrics(ingest: Ingest, scopes: Scopes, detail: Detail, sent: ScoresSent) -
     return found
 
 
-def _pairs(ingest: Ingest) -> list[tuple[Check, Result]]:
-    results = {result.check: result for result in ingest.results}
-    return [(check, results[check.key]) for check in ingest.checks if check.key in results]
+def _pairs(ingest: Ingest, scopes: Scopes) -> list[tuple[Check, Result]]:
+    found = ((check, scopes.results.get(check.key)) for check in ingest.checks)
+    return [(check, result) for check, result in found if result is not None]
 
 
 def _of_source(
@@ -87,10 +90,10 @@ def _of_source(
 def _of_tables(
     ingest: Ingest, pairs: list[tuple[Check, Result]], scopes: Scopes, sent: ScoresSent
 ) -> list[Json]:
-    by_table: dict[str, Counter[Status]] = {}
+    by_table: dict[str, dict[Status, int]] = {}
     for (dataset, status), count in Counter((c.dataset, r.status) for c, r in pairs).items():
         if dataset in scopes.names:
-            by_table.setdefault(dataset or "", Counter())[status] = count
+            by_table.setdefault(dataset or "", {})[status] = count
     found: list[Json] = []
     for key, mine in by_table.items():
         scope = scopes.table(scopes.names[key])
@@ -103,12 +106,12 @@ def _of_tables(
 
 def _of_columns(ingest: Ingest, scopes: Scopes) -> list[Json]:
     columns = {
-        f"{c.dataset}.{c.column}": (c.dataset, c.column)
+        f"{c.dataset}.{c.column}": (table, c.column)
         for c in ingest.checks
-        if c.column and c.dataset in scopes.names
+        if c.column and (table := scopes.names.get(c.dataset or ""))
     }
     return [
-        _metric("score", fraction(score), scopes.of(*columns[key]))
+        _metric("score", fraction(score), scopes.column(*columns[key]))
         for key, score in ingest.scores.by_column.items()
         if score is not None and key in columns
     ]
@@ -130,9 +133,9 @@ def _of_checks(pairs: list[tuple[Check, Result]], scopes: Scopes) -> list[Json]:
     return list(worst.values())
 
 
-def _tallies(counts: Counter[Status], scope: Json) -> list[Json]:
+def _tallies(counts: Mapping[Status, int], scope: Json) -> list[Json]:
     found = [_metric("tests_total", sum(counts.values()), scope)]
-    return found + [_metric(f"tests_{status}", counts.get(status, 0), scope) for status in COUNTED]
+    return found + [_metric(key, counts.get(status, 0), scope) for status, key in COUNTED.items()]
 
 
 def _metric(key: str, value: Any, scope: Json) -> Json:
@@ -176,7 +179,7 @@ def _told(cause: Cause, checks: list[Check], ingest: Ingest) -> list[str]:
 
 
 def _type(checks: list[Check], scopes: Scopes) -> str:
-    statuses = {scopes.statuses.get(check.key) for check in checks}
+    statuses = {result.status for check in checks if (result := scopes.results.get(check.key))}
     for status, words in (
         ("failed", "dbt test failed"),
         ("errored", "dbt test not evaluated"),

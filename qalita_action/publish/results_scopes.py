@@ -67,7 +67,7 @@ class Scopes:
         self.source: Json = {"perimeter": "dataset", "value": ingest.source.name}
         self.names = {dataset.key: dataset.scope for dataset in ingest.datasets}
         self.checks = {check.key: check for check in ingest.checks}
-        self.statuses = {result.check: result.status for result in ingest.results}
+        self.results = {result.check: result for result in ingest.results}
 
     def table(self, name: str) -> Json:
         return {"perimeter": "table", "value": name, "parent_scope": self.source}

@@ -15,7 +15,7 @@ NAME_LIMIT, TEXT_LIMIT = 300, 4000
 CHECKS_A_CAUSE, NAMES_FOLLOWED = 20, 3
 _LEVELS: tuple[Level, ...] = ("high", "warning", "info")
 _GOOD: frozenset[Status] = frozenset({"passed", "reused", "not_run"})
-_NONE: Counter[Status] = Counter()
+_NONE: dict[Status, int] = {}
 GOOD_DATASETS = 500  # a large project has thousands of good tables, and no reader of their list
 _BROKEN = frozenset({"errored", "partial"})
 _RANK = {status: rank for rank, status in enumerate(words.STATUS_WORD)}
@@ -61,7 +61,7 @@ class Lookup:
         self.datasets: dict[str | None, Dataset] = {dataset.key: dataset for dataset in ingest.datasets}
         self.results = {result.check: result for result in ingest.results}
         self.statuses: dict[str, Status] = {r.check: r.status for r in ingest.results}
-        self.counts: defaultdict[str | None, Counter[Status]] = defaultdict(Counter)
+        self.counts: defaultdict[str | None, dict[Status, int]] = defaultdict(dict)
         tallies = Counter((c.dataset, self.statuses.get(c.key, "unknown")) for c in ingest.checks)
         for (dataset, status), count in tallies.items():
             self.counts[dataset][status] = count
@@ -137,7 +137,7 @@ class Lookup:
             message=text_of(dataset.run.message) if dataset.run else "",
             broken=self._is_broken(dataset),
             score=self.scores.get(dataset.key),
-            counts=dict(self.counts[dataset.key]),
+            counts=self.counts.get(dataset.key, _NONE),
             owner=self.line(dataset.owner),
             place=self.place(dataset.path, None),
             command=words.rebuild_command(dataset),
