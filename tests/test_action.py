@@ -221,12 +221,12 @@ def test_a_workflow_pins_what_it_uses_and_pastes_nothing_into_a_shell(path):
     for step in steps(workflow):
         assert "${{" not in step.get("run", "")
         used = step.get("uses", "./")
-        assert used == "./" or re.fullmatch(r"[\w-]+/[\w./-]+@(v\d+\.\d+\.\d+|[0-9a-f]{40})", used)
+        assert used.startswith("./") or re.fullmatch(r"[\w-]+/[\w./-]+@[0-9a-f]{40}", used)
 
 
 def test_the_action_is_tried_by_our_own_ci():
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
-    used = [step for step in steps(workflow) if step.get("uses") == "./"]
+    used = [step for step in steps(workflow) if step.get("uses", "").startswith("./")]
     assert used
     assert all((ROOT / step["with"]["path"] / "manifest.json").is_file() for step in used)
     assert all(step["with"]["publish"] == "never" for step in used)
