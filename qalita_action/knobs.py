@@ -61,7 +61,14 @@ KNOBS: dict[str, Knob] = {
         "pass|fail",
         "pass on change runs, else fail",
     ),
-    "baseline": Knob("ingest.json of the run to compare the score with.", "FILE", "none"),
+    "baseline": Knob(
+        "The run to compare with: its ingest.json, or dbt's run_results.json with the manifest beside it.",
+        "FILE, or URL",
+        "the newest run of the base branch on QALITA, else dbt's --state folder, else .qalita/base.json",
+    ),
+    "baseline_env": Knob(
+        "The environment of the run to compare with, on QALITA.", "NAME", "env; on change runs any"
+    ),
     "require_run": Knob(
         "Checks that must have run: tag:NAME, path:FOLDER, source:NAME.TABLE, or a model's or test's name,"
         " with * and ?.",

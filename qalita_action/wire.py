@@ -4,7 +4,7 @@ so that a newer platform meets an older client. Document rows are not here: they
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -64,6 +64,88 @@ class RunState(Envelope):
     content_digest: str | None = None
     url: str | None = None
     job: RunJob | None = None
+
+
+class Page(Envelope):
+    """Rows, and the value of `before` that gives the next page."""
+
+    items: tuple[dict[str, Any], ...]
+    next: str | None = None
+
+
+class PastGit(Envelope):
+    sha: str | None = None
+    branch: str | None = None
+    repository_url: str | None = None
+
+
+class PastCI(Envelope):
+    change_id: str | None = None
+
+
+class PastRunFacts(Envelope):
+    verdict: str | None = None
+    extent: str | None = None
+    completed_at: str | None = None
+    git: PastGit = PastGit()
+    ci: PastCI = PastCI()
+
+
+class PastSource(Envelope):
+    environment: str | None = None
+    suite: str | None = None
+
+
+class PastScores(Envelope):
+    overall: float | None = None
+
+
+class PastRun(Envelope):
+    """An item of GET /runs."""
+
+    key: str
+    source: PastSource = PastSource()
+    run: PastRunFacts = PastRunFacts()
+    scores: PastScores = PastScores()
+    url: str | None = None
+
+
+class PastResult(Envelope):
+    """An item of GET /runs/{key}/results: a result with what identifies its check. Only the alias is sure to
+    be there."""
+
+    check: str
+    status: str
+    failures: float | None = None
+    alias: str
+    name: str | None = None
+    type: str | None = None
+    namespace: str | None = None
+    dataset: str | None = None
+    column: str | None = None
+    definition_checksum: str | None = None
+
+
+class PastDatasetRun(Envelope):
+    status: str
+
+
+class PastDatasetRow(Envelope):
+    """An item of GET /datasets."""
+
+    key: str
+    checksum: str | None = None
+    run: PastDatasetRun | None = None
+
+
+class PastOutcome(Envelope):
+    """An item of GET /checks/{key}/history."""
+
+    status: str
+    completed_at: str | None = None
+    branch: str | None = None
+    change_id: str | None = None
+    extent: str | None = None
 
 
 class Problem(Envelope):

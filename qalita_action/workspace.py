@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import datetime, timezone
 from importlib.resources import files
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import msgspec
 
 from qalita_action import mapping
 from qalita_action.errors import ArtifactError
-from qalita_action.model import Ingest
+from qalita_action.model import SCHEMA_VERSION, Ingest
+from qalita_action.redact import mask_url
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from qalita_action.dbt import Found
@@ -20,21 +24,88 @@ if TYPE_CHECKING:
 # https://docs.github.com/articles/about-code-owners and https://docs.gitlab.com/user/project/codeowners/
 CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
 MAX_CODEOWNERS_BYTES = 3_000_000
+MAX_BASE_BYTES = 256 * 1024 * 1024
+FETCH_S = 60.0
 
 
-def baseline(path: Path) -> tuple[Ingest, ...]:
-    """The documents of an ingest.json, one a line."""
+def is_address(place: str) -> bool:
+    return "://" in place
+
+
+def fetched(address: str, folder: Path, names: Sequence[str] = ()) -> Path:
+    """The file behind an address, in a folder of ours, with those of `names` that lie beside it there. No
+    token of ours goes along.
+
+    Errors: baseline-unreadable, and those of http.
+    """
+    from qalita_action.http import Budget, Client, Options
+
+    url = urlsplit(address)
+    if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname or "")):
+        raise unreadable_base(mask_url(address), "only https is read, and http of this machine")
+    where = Options(
+        base_url=f"{url.scheme}://{url.netloc}",
+        service="the base's server",
+        endpoint_name="--baseline",
+        attempts=3,
+        max_answer=MAX_BASE_BYTES,
+    )
+    budget = Budget(FETCH_S)
+    with Client(where) as client:
+        query = parse_qsl(url.query, keep_blank_values=True)
+        main = folder / "base.json"
+        main.write_bytes(client.request("GET", url.path, params=query, budget=budget).body)
+        for name in names:
+            beside = urljoin(url.path, name)
+            answer = client.request("GET", beside, params=query, budget=budget, passes={403, 404})
+            if answer.status == 200:
+                (folder / name).write_bytes(answer.body)
+    return main
+
+
+def is_loopback(host: str) -> bool:
     try:
-        lines = path.read_bytes().splitlines()
-        return tuple(msgspec.json.decode(line, type=Ingest) for line in lines if line.strip())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
-        raise ArtifactError(
-            "baseline-unreadable",
-            f"{path} cannot be compared with: {e}",
-            expected="the ingest.json that an earlier run of this command wrote",
-            looked=[str(path)],
-            todo=["check --baseline, or leave it out"],
-        ) from None
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def documents(path: Path) -> tuple[Ingest, ...] | None:
+    """The documents of an ingest.json, one a line; None where it is something else, such as dbt's own.
+
+    Errors: baseline-unreadable.
+    """
+    try:
+        if path.stat().st_size > MAX_BASE_BYTES:
+            raise unreadable_base(str(path), f"it has more than {MAX_BASE_BYTES:,} bytes")
+        lines = [line for line in path.read_bytes().splitlines() if line.strip()]
+        kind = msgspec.json.decode(lines[0], type=_Kind) if lines else _Kind()
+    except OSError as e:
+        raise unreadable_base(str(path), e.strerror or type(e).__name__) from None
+    except (ValueError, RecursionError):
+        return None
+    if kind.schemaVersion is None:
+        return None
+    if kind.schemaVersion != SCHEMA_VERSION:
+        raise unreadable_base(str(path), f"its schemaVersion is {kind.schemaVersion[:20]!r}")
+    try:
+        return tuple(msgspec.json.decode(line, type=Ingest) for line in lines)
+    except (ValueError, RecursionError) as e:
+        raise unreadable_base(str(path), str(e)) from None
+
+
+class _Kind(msgspec.Struct):
+    schemaVersion: str | None = None  # noqa: N815 - the document's word
+
+
+def unreadable_base(where: str, why: str) -> ArtifactError:
+    return ArtifactError(
+        "baseline-unreadable",
+        f"{where} cannot be compared with: {why}",
+        expected="the ingest.json that an earlier run of this command wrote, or dbt's run_results.json",
+        looked=[where],
+        todo=["check --baseline, or leave it out"],
+    )
 
 
 def known_dimensions() -> dict[str, str]:

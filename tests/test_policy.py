@@ -14,7 +14,7 @@ from qalita_action import mapping
 from qalita_action.mapping import dimensions
 from qalita_action.mapping.owners import FileOwners
 from qalita_action.mapping.selectors import selected
-from qalita_action.model import DIMENSIONS
+from qalita_action.model import DIMENSIONS, Base
 from tests.artifact_sets import BASE
 from tests.command import run
 from tests.test_mapping import ingest_of
@@ -23,6 +23,7 @@ from tests.test_mapping import project as made
 BUILD = BASE / "1.10" / "build"
 SAMPLE = Path(__file__).parents[1] / "examples" / "airquality" / "sample-target"
 OFFLINE = ("--publish", "never")
+FILE = Base(origin="file", where="ingest.json")
 
 
 def document(*args: str, cwd: Path, env=None) -> dict:
@@ -235,13 +236,7 @@ def test_a_movement_is_explained_in_points(tmp_path):
 
 def test_a_check_that_went_is_one_part_of_the_movement(tmp_path):
     before, after = ingest_of(made(["pass", "fail", "pass", "pass"])), ingest_of(made(["pass", "fail"]))
-    moved = mapping.movement(before, after)
+    moved = mapping.movement(mapping.past(before, FILE), after)
     assert (moved.before, moved.after) == (0.75, 0.5)
     assert [(p.what, p.points) for p in moved.parts] == [("checks that came or went", -25.0)]
-    assert mapping.movement(ingest_of(made([])), after) is None, "a gap does not move"
-
-
-def test_a_baseline_that_cannot_be_read_is_said(tmp_path):
-    process = run("dbt", str(BUILD), *OFFLINE, "--baseline", "nowhere.json", cwd=tmp_path)
-    assert process.returncode == 3
-    assert "[baseline-unreadable]" in process.stderr
+    assert mapping.movement(mapping.past(ingest_of(made([])), FILE), after) is None, "a gap does not move"

@@ -67,6 +67,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: datetime | None
     elapsed_s: float | None
     notes: tuple[tuple[str, str], ...]
+    state: str | None = None  # the folder of `--state`, as dbt was given it
 
 
 def read(found: Found, vetting: vet.Vetting) -> Evidence:
@@ -162,6 +163,8 @@ def _evidence(
 
     rows, discarded = merging.merge(manifest, files, used, notes)
     freshness = {r.unique_id: r for r in sources[0].results} if sources else None
+    if vetting.is_borrowed:
+        rows = vet.known_rows(manifest, rows)
     vet.check_known(
         manifest, {*rows, *(freshness or ())}, ", ".join(str(f.path) for f in used) or str(found.sources)
     )
@@ -203,6 +206,7 @@ def _evidence(
         completed_at=max(moments, default=None),
         elapsed_s=round(sum(elapsed), 6) if elapsed else None,
         notes=tuple(notes),
+        state=next((f.args.state for f in reversed(used) if f.args and f.args.state), None),
     )
 
 

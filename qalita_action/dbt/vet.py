@@ -16,7 +16,7 @@ from qalita_action.errors import ArtifactError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from qalita_action.dbt.shapes import Args, Manifest, RunResults
+    from qalita_action.dbt.shapes import Args, Manifest, Row, RunResults
 
 FileVerdict = Literal["executed", "empty", "compile_only", "stale", "phantom", "nothing_selected"]
 
@@ -41,6 +41,7 @@ class Vetting(msgspec.Struct, frozen=True, kw_only=True):
     checked_out_at when the checkout was made: older files are suspected, no more
     is_ours        dbt ran as our child: what is left after the time's check is what it wrote
     dbt_exit_code  dbt's own exit code, where the caller knows it
+    is_borrowed    the manifest is a later run's: rows that it does not know are left out, not refused
     """
 
     started_at: datetime | None = None
@@ -49,6 +50,7 @@ class Vetting(msgspec.Struct, frozen=True, kw_only=True):
     is_ours: bool = False
     dbt_exit_code: int | None = None
     on_empty: ON_EMPTY = "fail"
+    is_borrowed: bool = False
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,9 +159,8 @@ def refuse(verdict: str, files: list[File], extra: str = "") -> ArtifactError:
     )
 
 
-def check_known(manifest: Manifest, ids: set[str], names: str) -> None:
-    """Rows that the manifest does not know belong to another state of the project, or another project."""
-    known = (
+def _known(manifest: Manifest) -> set[str]:
+    return (
         manifest.nodes.keys()
         | manifest.sources.keys()
         | manifest.unit_tests.keys()
@@ -168,6 +169,17 @@ def check_known(manifest: Manifest, ids: set[str], names: str) -> None:
         | manifest.functions.keys()
         | manifest.disabled.keys()
     )
+
+
+def known_rows(manifest: Manifest, rows: dict[str, Row]) -> dict[str, Row]:
+    """All of them where none is known: that is another project, and `check_known` says so."""
+    known = _known(manifest)
+    return {key: row for key, row in rows.items() if key in known} or rows
+
+
+def check_known(manifest: Manifest, ids: set[str], names: str) -> None:
+    """Rows that the manifest does not know belong to another state of the project, or another project."""
+    known = _known(manifest)
     foreign = sorted(i for i in ids - known if i and not i.startswith(NOT_IN_MANIFEST))
     if foreign:
         raise ArtifactError(

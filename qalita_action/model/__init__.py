@@ -9,6 +9,9 @@ from qalita_action.model.comparison import (
     Definition,
     Difference,
     Novelty,
+    Past,
+    PastCheck,
+    PastDataset,
     Removed,
 )
 from qalita_action.model.document import (
@@ -99,6 +102,9 @@ __all__ = [
     "MovementPart",
     "Novelty",
     "Orchestrator",
+    "Past",
+    "PastCheck",
+    "PastDataset",
     "PlannedRequest",
     "Policy",
     "Reason",

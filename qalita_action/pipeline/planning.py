@@ -13,6 +13,7 @@ from qalita_action.redact import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from qalita_action.model import CIContext, Ingest, PlannedRequest
     from qalita_action.settings import Resolved, Settings
@@ -56,6 +57,8 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
     codeowners = workspace.codeowners(world.workspace)
     ingests: list[Ingest] = []
     folders: dict[str, str] = {}
+    manifests: dict[str, Path] = {}
+    states: dict[str, Path] = {}
     errors: list[IngestError] = []
     for files in found:
         try:
@@ -71,8 +74,12 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
             continue
         ingests.append(ingest)
         folders[ingest.run.key] = folder
+        manifests[ingest.run.key] = files.manifest
+        if evidence.state:  # dbt takes it from the project's folder
+            project = files.project_file.parent if files.project_file else files.directory.parent
+            states[ingest.run.key] = project / evidence.state
     raise_all(errors)
-    return Plan(ingests=tuple(ingests), folders=folders)
+    return Plan(ingests=tuple(ingests), folders=folders, manifests=manifests, states=states)
 
 
 def planned(resolved: Resolved, ingests: Sequence[Ingest], world: World) -> list[tuple[PlannedRequest, ...]]:

@@ -7,30 +7,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from qalita_action import dbt, mapping, publish, report, workspace
+from qalita_action import dbt, mapping, publish, report
 from qalita_action.errors import ExitCode, IngestError, flatten, raise_all
-from qalita_action.model import Ingest, Movement, Receipt, ReportOptions, RunWarning
+from qalita_action.model import Comparison, Ingest, Movement, Receipt, ReportOptions, RunWarning
+from qalita_action.pipeline.basing import Search, bases
 from qalita_action.pipeline.planning import plan
 from qalita_action.pipeline.world import TOOL, Outcome, Plan, World
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from qalita_action.model import CIContext, Verdict
+    from qalita_action.model import CIContext, Past, Verdict
     from qalita_action.settings import Resolved, Settings
 
 NO_ACCOUNT = frozenset({"endpoint-missing", "token-missing"})
-
-
-def _movements(ingests: Sequence[Ingest], base: Sequence[Ingest]) -> dict[str, Movement]:
-    """By run key. A base is that of the same project and suite; its environment may be another one."""
-    known = {(b.source.project, b.source.suite): b for b in base}
-    found = {
-        i.run.key: mapping.movement(known[i.source.project, i.source.suite], i)
-        for i in ingests
-        if (i.source.project, i.source.suite) in known
-    }
-    return {key: movement for key, movement in found.items() if movement is not None}
 
 
 def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
@@ -52,15 +42,11 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
         planned = plan(settings, context, world)
     except IngestError as e:
         errors.append(e)
-    base: tuple[Ingest, ...] = ()
-    if settings.baseline:
-        try:
-            base = workspace.baseline(world.workspace / settings.baseline)
-        except IngestError as e:
-            errors.append(e)
     raise_all(errors)
 
     ingests = planned.ingests
+    found = bases(_search(settings, context, world, planned, target))
+    comparisons, movements = _compared(ingests, found)
     verdict = mapping.verdict(ingests, settings.gate())
     if target is None:
         receipts = tuple(_skipped(i, withheld or "") for i in ingests)
@@ -70,11 +56,43 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
         context=context,
         ingests=ingests,
         folders=planned.folders,
-        movements=_movements(ingests, base),
+        movements=movements,
+        comparisons=comparisons,
         verdict=verdict,
         receipts=receipts,
         exit_code=exit_code(verdict, receipts, settings, context),
     )
+
+
+def _search(
+    settings: Settings, context: CIContext, world: World, planned: Plan, target: publish.Connection | None
+) -> Search:
+    """Where a change run has no account, the platform may know a base and cannot be asked: never `none`."""
+    asks = settings.publish != "never" and settings.api in ("auto", "ingestion")
+    return Search(
+        settings=settings,
+        context=context,
+        workspace=world.workspace,
+        planned=planned,
+        connection=target if asks else None,
+        no_account=_no_account(context) if asks and target is None else None,
+    )
+
+
+def _compared(
+    ingests: Sequence[Ingest], found: Mapping[str, Past | Comparison]
+) -> tuple[dict[str, Comparison], dict[str, Movement]]:
+    comparisons: dict[str, Comparison] = {}
+    movements: dict[str, Movement] = {}
+    for ingest in ingests:
+        base = found[ingest.run.key]
+        if isinstance(base, Comparison):
+            comparisons[ingest.run.key] = base
+            continue
+        comparisons[ingest.run.key] = mapping.compare(base, ingest)
+        if movement := mapping.movement(base, ingest):
+            movements[ingest.run.key] = movement
+    return comparisons, movements
 
 
 def _publish(
@@ -132,6 +150,7 @@ def report_options(settings: Settings, outcome: Outcome, world: World, *, color:
         verbose=settings.verbose,
         folders=outcome.folders,
         movements=outcome.movements,
+        comparisons=outcome.comparisons,
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from qalita_action import __version__, dbt
 from qalita_action.errors import ExitCode
-from qalita_action.model import CIContext, Ingest, Movement, Receipt, Tool, Verdict
+from qalita_action.model import CIContext, Comparison, Ingest, Movement, Receipt, Tool, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,13 +34,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     ingests: tuple[Ingest, ...]
     folders: dict[str, str]
     movements: dict[str, Movement]
+    comparisons: dict[str, Comparison]
     verdict: Verdict
     receipts: tuple[Receipt, ...]
     exit_code: ExitCode
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """One document per dbt project, sorted by directory; and where each project lies in the repository."""
+    """One document per dbt project, sorted by directory; and by run key where each project lies in the
+    repository, its manifest, and the folder of dbt's --state."""
 
     ingests: tuple[Ingest, ...]
     folders: dict[str, str]
+    manifests: dict[str, Path] = msgspec.field(default_factory=dict)
+    states: dict[str, Path] = msgspec.field(default_factory=dict)

@@ -5,8 +5,9 @@ each, whatever happens). Must not build documents, judge them, or print.
 from __future__ import annotations
 
 from qalita_action.publish import folder, spool
+from qalita_action.publish.baseline import baseline
 from qalita_action.publish.checking import check
 from qalita_action.publish.connect import Connection, connect
 from qalita_action.publish.sending import planned, send
 
-__all__ = ["Connection", "check", "connect", "folder", "planned", "send", "spool"]
+__all__ = ["Connection", "baseline", "check", "connect", "folder", "planned", "send", "spool"]

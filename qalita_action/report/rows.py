@@ -141,7 +141,7 @@ class Lookup:
             owner=self.line(dataset.owner),
             place=self.place(dataset.path, None),
             command=words.rebuild_command(dataset),
-            difference=self.differences.get(dataset.key),
+            difference=None if dataset.key in self.checks else self.differences.get(dataset.key),
         )
 
     def followed(self, cause: Cause) -> str:

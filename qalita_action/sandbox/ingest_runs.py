@@ -32,6 +32,8 @@ from qalita_action.sandbox.writing import run_row
 
 router = APIRouter(prefix=INGEST, tags=["ingestion API: reads"], dependencies=[Depends(bearer)])
 
+# What of a check stands beside its result, so that a base needs no second list.
+OF_THE_CHECK = ("alias", "name", "kind", "type", "namespace", "dataset", "column", "definition_checksum")
 FEATURES = ["gzip", "restart", "history", "issues"]
 
 
@@ -118,7 +120,7 @@ def get_run(key: str, request: Request, platform: ThePlatform, account: TheAccou
 @router.get(
     "/runs/{key}/results",
     response_model=Page,
-    summary="The results of a run, each with its check's alias, to compare with",
+    summary="The results of a run, each with what identifies its check, to compare with",
     responses={**PAGE, **ONE},
 )
 def list_results(
@@ -130,7 +132,7 @@ def list_results(
     limit: Limit = 1000,
 ) -> Response:
     r, k = tables.results.c, tables.checks.c
-    query = select(r.row, r.batch, r.position, k.alias).join(
+    query = select(r.row, r.batch, r.position, *(k[name] for name in OF_THE_CHECK)).join(
         tables.checks, (k.run_id == r.run_id) & (k.key == r.check)
     )
     if before is not None:
@@ -144,6 +146,9 @@ def list_results(
         request,
         rows,
         limit,
-        lambda row: {**msgspec.json.decode(row.row), "alias": row.alias},
+        lambda row: {
+            **msgspec.json.decode(row.row),
+            **{name: getattr(row, name) for name in OF_THE_CHECK},
+        },
         lambda row: f"{row.batch}.{row.position}",
     )

@@ -51,6 +51,7 @@ class Settings(BaseModel):
     fail_on: Literal["fail", "warn", "never"] = _field("fail_on", "fail")
     on_empty: Literal["auto", "pass", "fail"] = _field("on_empty", "auto")
     baseline: str | None = _field("baseline", None)
+    baseline_env: str | None = _field("baseline_env", None)
     require_run: tuple[str, ...] = _field("require_run", ())
     artifacts_since: str | None = _field("artifacts_since", None)
     max_age: str | None = _field("max_age", None, pattern=r"^\d+(\.\d+)?[smhdw]$")
