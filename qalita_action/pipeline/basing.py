@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 KEPT = Path(".qalita", "base.json")
 MANIFESTS = ("manifest.json", "manifest.json.gz")
+SOURCES = ("sources.json", "sources.json.gz")
 RESULTS = ("run_results.json", "run_results.json.gz")
 
 
@@ -71,7 +72,7 @@ def _named(search: Search, place: str) -> dict[str, Past | Comparison]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             if workspace.is_address(place):
-                path, where = workspace.fetched(place, Path(folder), MANIFESTS[:1]), mask_url(place)
+                path, where = workspace.fetched(place, Path(folder), (MANIFESTS[0], SOURCES[0])), mask_url(place)
             else:
                 path, where = search.workspace / place, place
             return {i.run.key: _of_file(search, i, path, Base(origin="file", where=where)) for i in ingests}
@@ -135,12 +136,12 @@ def _documents(search: Search, ingest: Ingest, path: Path) -> tuple[Ingest, ...]
     documents = workspace.documents(path)
     if documents is not None:
         return documents
-    beside = next((p for n in MANIFESTS if (p := path.parent / n).is_file()), None)
+    beside = _beside(path, MANIFESTS)
     found = dbt.Found(
         directory=path.parent,
         manifest=beside or search.planned.manifests[ingest.run.key],
         results=(path,),
-        sources=None,
+        sources=_beside(path, SOURCES),
         named=True,
     )
     evidence = dbt.read(found, dbt.Vetting(on_empty="pass", is_borrowed=beside is None))
@@ -148,6 +149,10 @@ def _documents(search: Search, ingest: Ingest, path: Path) -> tuple[Ingest, ...]
         search.settings.policy(TOOL), project=None if beside else ingest.source.project
     )
     return (mapping.to_ingest(evidence, CIContext(), policy),)
+
+
+def _beside(path: Path, names: tuple[str, ...]) -> Path | None:
+    return next((p for n in names if (p := path.parent / n).is_file()), None)
 
 
 def _matching(documents: tuple[Ingest, ...], ingest: Ingest) -> Ingest | None:
