@@ -33,8 +33,8 @@ def is_address(place: str) -> bool:
 
 
 def fetched(address: str, folder: Path, names: Sequence[str] = ()) -> Path:
-    """The file behind an address, in a folder of ours, with those of `names` that lie beside it there. No
-    token of ours goes along.
+    """The file behind an address, in a folder of ours, with those of `names` that lie beside it there (an
+    ingest.json stands alone). No token of ours goes along.
 
     Errors: baseline-unreadable, and those of http.
     """
@@ -55,7 +55,7 @@ def fetched(address: str, folder: Path, names: Sequence[str] = ()) -> Path:
         query = parse_qsl(url.query, keep_blank_values=True)
         main = folder / "base.json"
         main.write_bytes(client.request("GET", url.path, params=query, budget=budget).body)
-        for name in names:
+        for name in names if b'"schemaVersion"' not in main.read_bytes() else ():
             beside = urljoin(url.path, name)
             answer = client.request("GET", beside, params=query, budget=budget, passes={403, 404})
             if answer.status == 200:

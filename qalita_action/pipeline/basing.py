@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 KEPT = Path(".qalita", "base.json")
 MANIFESTS = ("manifest.json", "manifest.json.gz")
 SOURCES = ("sources.json", "sources.json.gz")
+ADDRESSED = ("manifest.json", "sources.json")
 RESULTS = ("run_results.json", "run_results.json.gz")
 
 
@@ -72,7 +73,7 @@ def _named(search: Search, place: str) -> dict[str, Past | Comparison]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             if workspace.is_address(place):
-                path, where = workspace.fetched(place, Path(folder), (MANIFESTS[0], SOURCES[0])), mask_url(place)
+                path, where = workspace.fetched(place, Path(folder), ADDRESSED), mask_url(place)
             else:
                 path, where = search.workspace / place, place
             return {i.run.key: _of_file(search, i, path, Base(origin="file", where=where)) for i in ingests}
