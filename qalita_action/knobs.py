@@ -110,8 +110,8 @@ KNOBS: dict[str, Knob] = {
     "ca_bundle": Knob(
         "A CA bundle: file, folder or PEM text.", "TEXT", "$QALITA_CA_BUNDLE, else the system's"
     ),
-    "client_cert": Knob("A client certificate (PEM file).", "FILE", "none"),
-    "client_key": Knob("The client certificate's key (PEM file).", "FILE", "none"),
+    "client_cert": Knob("A client certificate: PEM file or text.", "TEXT", "none"),
+    "client_key": Knob("The client certificate's key: PEM file or text, unencrypted.", "TEXT", "none"),
     "skip_ssl_verify": Knob("Do not verify certificates. Loudly discouraged.", "", "off"),
     "verbose": Knob("Say also what was ignored and why.", "", "off"),
     "report_dir": Knob("Where report files go.", "DIR", "qalita-report"),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import socket
-import ssl
-import subprocess
+import threading
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from itertools import pairwise
 
 import pytest
 from loopback import DROP, Reply, reply, serving
 
 from qalita_action.errors import DeliveryError, IngestError, SettingsError
-from qalita_action.http import Body, Budget, Client, LostAnswer, Options, json_body, multipart, tls_context
+from qalita_action.http import Body, Budget, Client, LostAnswer, Options, json_body, multipart
 from qalita_action.redact import Secret
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2VjcmV0c2VjcmV0"
@@ -139,11 +141,89 @@ def test_retry_after_in_both_forms(fields):
     assert time.monotonic() - before >= 0.95
 
 
+def test_retry_after_a_date_from_a_server_without_a_clock():
+    until = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=3), usegmt=True)
+    with serving(script(reply(503, Retry_After=until), reply(200))) as server:
+        before = time.monotonic()
+        call(server.url)
+    assert 1.5 <= time.monotonic() - before < 10
+
+
+@pytest.mark.parametrize("said", ["soon", "-5", "1.5", "²", "Wed, 99 Foo 2026"])
+def test_a_retry_after_that_says_nothing_is_no_reason_to_wait(said):
+    with serving(script(Reply(503, b"", {"Retry-After": said}), reply(200))) as server:
+        assert call(server.url).status == 200
+
+
 @pytest.mark.parametrize("said", ["3600", "Fri, 31 Dec 2100 00:00:00 GMT"])
 def test_nobody_waits_for_longer_than_the_budget(said):
     with serving(lambda seen: reply(429, Retry_After=said, Date="Wed, 04 Mar 2026 07:00:00 GMT")) as server:
         assert failure(server.url, seconds=5).code == "throttled"
     assert len(server.seen) == 1
+
+
+def test_an_outage_is_waited_for_as_long_as_the_budget_and_no_longer():
+    with serving(lambda seen: reply(503)) as server:
+        before = time.monotonic()
+        error = failure(server.url, seconds=1.5, changes={"wait_initial_s": 0.05, "wait_max_s": 0.1})
+        took = time.monotonic() - before
+    assert error.code == "server-error"
+    assert took < 2.5
+    assert len(server.seen) > 9, "more often than any fixed number of attempts that fits an outage of seconds"
+
+
+def test_each_wait_is_twice_the_one_before_and_none_is_the_same():
+    moments = []
+
+    def answer(seen):
+        moments.append(time.monotonic())
+        return reply(503) if len(moments) < 5 else reply(200)
+
+    with serving(answer) as server:
+        call(server.url, changes={"wait_initial_s": 0.1, "wait_max_s": 0.3, "wait_jitter_s": 0.05})
+    waits = [after - before for before, after in pairwise(moments)]
+    for wait, least in zip(waits, (0.1, 0.2, 0.3, 0.3), strict=True):
+        assert wait >= least
+    assert len({round(wait - 0.3, 4) for wait in waits[2:]}) == 2, "the random part"
+
+
+def test_an_answer_that_trickles_ends_with_the_budget():
+    """A timeout for each read alone would let a byte a second go on for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def trickle():
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                for _ in range(100):
+                    connection.sendall(b" ")
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=trickle, daemon=True)
+        thread.start()
+        before = time.monotonic()
+        error = failure(f"http://127.0.0.1:{listener.getsockname()[1]}", seconds=1)
+        assert (error.code, time.monotonic() - before < 3) == ("timeout", True)
+        thread.join()
+
+
+def test_a_server_that_never_accepts_is_given_up_by_the_connecting_timeout():
+    """Reading has a minute, connecting seconds: a full queue answers to neither."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        with contextlib.ExitStack() as held:
+            for _ in range(4):  # fill the queue: the kernel then drops what comes
+                waiting = held.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(address)
+            before = time.monotonic()
+            error = failure(
+                f"http://127.0.0.1:{address[1]}", changes={"attempts": 1, "connect_timeout_s": 0.3}
+            )
+    assert error.code == "timeout" and "accept a connection" in error.what
+    assert time.monotonic() - before < 3
 
 
 def test_a_spent_budget_asks_nothing():
@@ -269,103 +349,37 @@ def test_the_proxy_of_the_environment(monkeypatch):
             assert call(server.url).body == b'{"via": "no proxy"}'
 
 
+def test_what_goes_through_a_proxy_says_so_when_it_fails(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://ann:hunter2@proxy.invalid:3128")
+    error = failure("https://api.example.com", changes={"attempts": 1})
+    assert error.code == "name-not-resolved" and "proxy" in error.what
+    assert "through the proxy http://***@proxy.invalid:3128 (HTTPS_PROXY)" in error.looked
+    assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize(("status", "times"), [(503, 3), (502, 3), (403, 1), (407, 1)])
+def test_a_proxy_in_trouble_is_asked_again_and_one_that_refuses_is_not(monkeypatch, status, times):
+    with serving(lambda seen: reply(status)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        error = failure("https://api.example.com", changes={"attempts": 3})
+        assert (error.code, len(proxy.seen)) == ("proxy-refused", times)
+
+
+def test_a_proxy_s_refusal_of_plain_http(monkeypatch):
+    with serving(lambda seen: reply(407)) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        assert failure("http://api.example.com").code == "proxy-refused"
+
+
 def test_a_proxy_that_refuses_and_one_that_is_none(monkeypatch):
     with serving(lambda seen: reply(407)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("://", "://ann:hunter2@"))
         error = failure("https://api.example.com", changes={"attempts": 1})
-    assert error.code == "unreachable" and "proxy" in error.what and "hunter2" not in str(error)
+    assert error.code == "proxy-refused" and "(407)" in error.what and "hunter2" not in str(error)
+    assert any(f"***@{proxy.url.partition('://')[2]}" in line for line in error.looked)
     monkeypatch.setenv("HTTPS_PROXY", "ftp://ann:hunter2@proxy.example.com")
     error = failure("https://api.example.com")
     assert isinstance(error, SettingsError) and error.code == "proxy-invalid" and "hunter2" not in str(error)
-
-
-# ---------------------------------------------------------------- TLS
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-    ]
-    command += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*command, "-keyout", key, "-out", cert], check=True, capture_output=True)
-    return cert, key
-
-
-@pytest.fixture
-def secure(certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    with serving(lambda seen: reply(200, {"tls": True}), tls=context) as server:
-        yield server
-
-
-def test_a_certificate_that_nobody_vouches_for(secure):
-    error = failure(secure.url)
-    assert isinstance(error, DeliveryError) and error.code == "tls-failed"
-    assert "self-signed" in error.what.replace("self signed", "self-signed")
-    assert secure.seen == []
-
-
-def test_a_ca_as_file_folder_and_text(secure, certificate, tmp_path):
-    cert, _ = certificate
-    folder = tmp_path / "cas"
-    folder.mkdir()
-    (folder / "acme.crt").write_bytes(cert.read_bytes())
-    for ca in (str(cert), str(folder), cert.read_text()):
-        assert call(secure.url, changes={"ca": ca}).body == b'{"tls": true}'
-
-
-def test_tls_without_verification(secure):
-    assert call(secure.url, changes={"verify_tls": False}).status == 200
-
-
-def test_https_where_plain_http_speaks():
-    with serving(lambda seen: reply(200)) as server:
-        assert failure(server.url.replace("http:", "https:"), changes={"attempts": 1}).code == "tls-failed"
-
-
-def test_client_certificates_are_shown(certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    context.load_verify_locations(certificate[0])
-    context.verify_mode = ssl.CERT_REQUIRED
-    cert, key = map(str, certificate)
-    with serving(lambda seen: reply(200), tls=context) as server:
-        changes = {"ca": cert, "client_cert": cert, "client_key": key}
-        assert call(server.url, changes=changes).status == 200
-        assert failure(server.url, changes={"ca": cert, "attempts": 1}).exit_code == 4
-
-
-@pytest.mark.parametrize(
-    "ca", ["/nowhere/ca.pem", "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----"]
-)
-def test_a_ca_that_is_none(ca):
-    with pytest.raises(SettingsError) as caught:
-        tls_context(options("https://api.example.com", ca=ca))
-    assert caught.value.code == "ca-unreadable"
-
-
-def test_an_empty_folder_of_cas_trusts_nobody_by_mistake(tmp_path):
-    with pytest.raises(SettingsError):
-        tls_context(options("https://api.example.com", ca=str(tmp_path)))
-
-
-def test_a_client_certificate_that_is_none(certificate):
-    with pytest.raises(SettingsError) as caught:
-        tls_context(
-            options("https://api.example.com", client_cert=str(certificate[0]), client_key="/nowhere")
-        )
-    assert caught.value.code == "client-cert-unreadable"
 
 
 # ---------------------------------------------------------------- bodies

@@ -16,7 +16,7 @@ from qalita_action.redact import Secret
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=timezone.utc)
 SECOND = int(NOW.timestamp())
-GOOD = jwt(sub=7, role="dataengineer", scopes=["source.create"], exp=SECOND + 3600)
+GOOD = jwt(sub=7, role="dataengineer", scopes=["source.create"], exp=SECOND + 90 * 86_400)
 BASE = "https://api.example.com"
 
 
@@ -98,7 +98,7 @@ def test_no_endpoint(written):
 def test_claims():
     claims = publish.connect(target(), now=NOW).claims
     assert (claims.subject, claims.role, claims.scopes) == ("7", "dataengineer", ("source.create",))
-    assert claims.expires_at.timestamp() == SECOND + 3600
+    assert claims.expires_at.timestamp() == SECOND + 90 * 86_400
 
 
 def unpadded(text: bytes) -> str:
@@ -171,9 +171,21 @@ def test_a_folder_and_a_plan_need_no_account():
 
 
 def test_what_is_not_safe_is_said():
-    notes = publish.connect(target("http://api.example.com", verify_tls=False), now=NOW).notes
-    assert any("plain http" in n for n in notes) and any("not verified" in n for n in notes)
-    assert publish.connect(target("http://127.0.0.1:8000"), now=NOW).notes == ()
+    for endpoint, verify, words in (
+        ("http://api.example.com", True, "plain http"),
+        (BASE, False, "TLS certificates are not verified"),
+    ):
+        (caution,) = publish.connect(target(endpoint, verify_tls=verify), now=NOW).cautions
+        assert words in caution
+    assert publish.connect(target("http://127.0.0.1:8000"), now=NOW).cautions == ()
+
+
+@pytest.mark.parametrize(("days", "said"), [(31, False), (30, False), (29.9, True), (3, True), (0.5, True)])
+def test_thirty_days_before_its_end_a_token_is_spoken_of(days, said):
+    expiring = jwt(sub=7, exp=int(SECOND + days * 86_400))
+    cautions = publish.connect(target(token=expiring), now=NOW).cautions
+    assert bool(cautions) is said
+    assert not said or ("expires on 2026-0" in cautions[0] and "make a new one" in cautions[0])
 
 
 def test_no_representation_shows_the_token():

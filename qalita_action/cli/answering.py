@@ -11,6 +11,7 @@ import typer
 
 from qalita_action import __version__
 from qalita_action.cli.printing import complain
+from qalita_action.cli.secrets import mask, secrets_of
 from qalita_action.errors import ExitCode, IngestError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Terminated(BaseException):
 def answering(flags: dict[str, Any]) -> Iterator[tuple[Resolved, World]]:
     """Settings in, exit code out. Every error is told once, without secrets, with its way out."""
     env = dict(os.environ)
+    mask(flags, env)
     secrets = secrets_of(flags, env)
     try:
         yield _resolve(flags, env)
@@ -67,18 +69,4 @@ def _resolve(flags: dict[str, Any], env: dict[str, str]) -> tuple[Resolved, Worl
     }
     workspace = Path.cwd()
     resolved = settings.resolve(given, env, settings.read_file(given, env, workspace))
-    token = resolved.settings.token
-    if token and env.get("GITHUB_ACTIONS"):
-        # First of all: from here on the runner hides it wherever it appears.
-        typer.echo(f"::add-mask::{token.get_secret_value()}", err=resolved.settings.output == "json")
     return resolved, World(env=env, workspace=workspace, now=lambda: datetime.now(timezone.utc))
-
-
-def secrets_of(flags: dict[str, Any], env: dict[str, str]) -> list[str]:
-    return [str(flags.get("token") or ""), *(v for k, v in env.items() if _is_secret(k))]
-
-
-def _is_secret(name: str) -> bool:
-    return name.startswith(("QALITA_", "INPUT_", "DBT_CLOUD_")) and any(
-        word in name.upper() for word in ("TOKEN", "PASSWORD", "SECRET", "KEY")
-    )

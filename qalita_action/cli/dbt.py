@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from qalita_action.cli.answering import answering, secrets_of
+from qalita_action.cli.answering import answering
 from qalita_action.cli.flags import flags_of
 from qalita_action.cli.printing import complain, notice, say, table
+from qalita_action.cli.secrets import secrets_of
 from qalita_action.errors import IngestError
 from qalita_action.knobs import KNOBS
 

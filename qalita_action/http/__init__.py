@@ -11,8 +11,8 @@ from qalita_action.http.body import Body, json_body, multipart
 from qalita_action.http.budget import Budget
 from qalita_action.http.client import Answer, Client
 from qalita_action.http.failures import LostAnswer, not_the_api
-from qalita_action.http.options import Options
-from qalita_action.http.tls import tls_context
+from qalita_action.http.options import Options, ci_options
+from qalita_action.http.tls import tls_context, trusted_by
 
 __all__ = [
     "Answer",
@@ -21,8 +21,10 @@ __all__ = [
     "Client",
     "LostAnswer",
     "Options",
+    "ci_options",
     "json_body",
     "multipart",
     "not_the_api",
     "tls_context",
+    "trusted_by",
 ]

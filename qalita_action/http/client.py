@@ -5,6 +5,7 @@ Must not know what it carries.
 from __future__ import annotations
 
 import logging
+import random
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -115,23 +116,17 @@ class Client:
         where = shown(method, url)
         data, body_headers = body.encoded() if body else (None, {})
         sent = {**self._authorization(), **body_headers, **(headers or {})}
-        tries = 0
 
-        def again(error: Exception) -> bool | float:
-            if not isinstance(error, Failed) or not error.again or budget.is_spent:
+        def again(error: Exception, failures: int) -> bool:
+            if not isinstance(error, Failed) or not error.again:
                 return False
             if error.is_unsure and not is_repeatable:
                 return False
-            if error.most is not None and tries >= error.most:
-                return False
-            if error.wait_s is None:
-                return True
-            return error.wait_s if error.wait_s <= budget.left() else False
+            return error.most is None or failures < error.most
 
         try:
             for attempt in self._context(again, budget, where):
                 with attempt:
-                    tries += 1
                     answer = self._once(method, url, params, data, sent, budget)
                     if 200 <= answer.status < 300:
                         return answer
@@ -146,7 +141,7 @@ class Client:
     def attempts(self, on: type[Exception], budget: Budget, where: str) -> Iterator[Attempt]:
         """For work of several calls that is to be repeated after a back-off: `for attempt in
         client.attempts(LostAnswer, budget, "..."):` with `with attempt:` in it."""
-        return self._context(lambda error: isinstance(error, on) and not budget.is_spent, budget, where)
+        return self._context(lambda error, _failures: isinstance(error, on), budget, where)
 
     def json(self, answer: Answer) -> Any:
         """The JSON value of an answer; None for 204 and for an empty body.
@@ -166,24 +161,33 @@ class Client:
         return {"Authorization": f"Bearer {token.reveal()}"} if token else {}
 
     def _context(
-        self, again: Callable[[Exception], bool | float], budget: Budget, where: str
+        self, allows: Callable[[Exception, int], bool], budget: Budget, where: str
     ) -> Iterator[Attempt]:
+        """allows: whether an error may pass by itself, and how many there were. Nobody waits for what would
+        begin after the budget's end."""
         import stamina
 
-        left = budget.left()
-        if left <= 0:
+        if budget.is_spent:
             raise out_of_time(where, self.options, budget.seconds)
+        failures = 0
+
+        def again(error: Exception) -> bool | float:
+            nonlocal failures
+            failures += 1
+            if not allows(error, failures):
+                return False
+            wait = self._wait(failures, error.wait_s if isinstance(error, Failed) else None)
+            return wait if wait < budget.left() else False
+
+        return iter(stamina.retry_context(on=again, attempts=self.options.attempts, timeout=None))
+
+    def _wait(self, failures: int, asked: float | None) -> float:
+        """Seconds: what Retry-After asked for, else twice as long each time; and a random part, so that the
+        jobs of one morning do not come back together."""
         options = self.options
-        return iter(
-            stamina.retry_context(
-                on=again,
-                attempts=options.attempts,
-                timeout=left,
-                wait_initial=options.wait_initial_s,
-                wait_max=min(options.wait_max_s, left),
-                wait_jitter=options.wait_jitter_s,
-            )
-        )
+        doubled = options.wait_initial_s * 2.0 ** min(failures - 1, 30)
+        least = min(doubled, options.wait_max_s) if asked is None else max(asked, options.wait_initial_s)
+        return least + random.uniform(0, options.wait_jitter_s)  # noqa: S311 - no secret
 
     def _once(
         self,

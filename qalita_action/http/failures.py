@@ -9,6 +9,8 @@ import ssl
 from typing import TYPE_CHECKING
 
 from qalita_action.errors import DeliveryError, IngestError, SettingsError
+from qalita_action.http.proxies import via
+from qalita_action.http.tls import trusted_by
 from qalita_action.redact import clean_line, mask_url
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from qalita_action.http.options import Options
 
 NAME_ATTEMPTS = 3
+PROXY_AUTHENTICATION = 407
+GATEWAY_TROUBLE = frozenset({429, 500, 502, 503, 504})
 REPLAY = "run the same job again when it is back: nothing is recorded twice"
 
 
@@ -54,19 +58,12 @@ def from_exception(error: Exception, where: str, options: Options) -> Failed:
         if isinstance(cause, socket.gaierror):
             return Failed(_unresolved(cause, where, options), again=True, most=NAME_ATTEMPTS)
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return Failed(_untrusted(cause.verify_message or "not trusted", where, options))
+            return Failed(_untrusted(cause, where, options))
         if isinstance(cause, ssl.SSLError):
-            return Failed(_tls(cause, where, options), again=True, is_unsure=_was_sent(error))
+            return _tls(cause, where, options, was_sent=_was_sent(error))
     if isinstance(error, httpx.ProxyError):
-        return Failed(
-            DeliveryError(
-                "unreachable",
-                f"The proxy between here and {service} refused.",
-                expected="HTTPS_PROXY, HTTP_PROXY and NO_PROXY that fit this network",
-                looked=[where],
-                todo=["check the proxy's address and password, or add the host to NO_PROXY"],
-            )
-        )
+        status = str(error)[:3]
+        return proxy_refused(int(status) if status.isdecimal() else None, where, options)
     if isinstance(
         error, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError)
     ):
@@ -86,7 +83,7 @@ def from_exception(error: Exception, where: str, options: Options) -> Failed:
             "unreachable",
             f"{service} cannot be reached: {_reason(error)}.",
             expected="a connection that stays open until the answer is there",
-            looked=[where],
+            looked=[where, *via(options)],
             todo=["check that the platform runs and that this network may reach it", REPLAY],
         ),
         again=True,
@@ -118,47 +115,91 @@ def _reason(error: Exception) -> str:
 
 
 def _unresolved(error: socket.gaierror, where: str, options: Options) -> DeliveryError:
+    """Behind a proxy only the proxy's name is asked for here."""
     why = clean_line(error.strerror or "no answer", 120)
+    proxy = via(options)
+    whose = "the proxy's" if proxy else f"{options.service}'s"
     return DeliveryError(
         "name-not-resolved",
-        f"The name of {options.service}'s host is not known here: {why}.",
+        f"The name of {whose} host is not known here: {why}.",
         expected="a host name that DNS knows from this machine",
-        looked=[where],
+        looked=[where, *proxy],
         todo=[
-            f"check {options.endpoint_name} for a misspelling",
+            f"check {'HTTPS_PROXY' if proxy else options.endpoint_name} for a misspelling",
             "check that this runner may see the platform's network (VPN, private DNS, HTTPS_PROXY)",
         ],
     )
 
 
-def _untrusted(why: str, where: str, options: Options) -> DeliveryError:
+# What to do, by OpenSSL's reason (X509_V_ERR_*); for the others it is a matter of whose CA is trusted.
+_NOT_YET_VALID, _EXPIRED, _OTHER_HOST, _OTHER_ADDRESS = 9, 10, 62, 64
+_WAY_OUT = {
+    _NOT_YET_VALID: "check the clock of this machine, then the platform's certificate",
+    _EXPIRED: "have the platform's certificate renewed: until then nobody can tell it from an impostor",
+    _OTHER_HOST: "name the endpoint by a host that its certificate is for",
+    _OTHER_ADDRESS: "name the endpoint by a host that its certificate is for, instead of an address",
+}
+
+
+def _untrusted(error: ssl.SSLCertVerificationError, where: str, options: Options) -> DeliveryError:
+    why = clean_line(error.verify_message or "no reason given", 160).rstrip(".")
+    bundle = f"give {options.ca_name} your organisation's CA bundle: a file, a folder or PEM text"
     return DeliveryError(
         "tls-failed",
-        f"The certificate of {options.service} is not trusted: {clean_line(why, 160)}.",
-        expected="a certificate for this host from a CA that this machine trusts",
-        looked=[where, f"trust: {_trust(options)}"],
-        todo=[f"give {options.ca_name} your organisation's CA bundle: a file, a folder or PEM text"],
+        f"The certificate of {options.service} is not trusted: {why}.",
+        expected="a certificate for this host, valid today, from a CA that this machine trusts",
+        looked=[where, *via(options), f"trusted: {trusted_by(options)}"],
+        todo=[_WAY_OUT.get(error.verify_code, bundle)],
     )
 
 
-def _tls(error: ssl.SSLError, where: str, options: Options) -> DeliveryError:
-    return DeliveryError(
+def _tls(error: ssl.SSLError, where: str, options: Options, *, was_sent: bool) -> Failed:
+    reason = clean_line(error.reason or "no reason given", 120)
+    # The other side's alerts about our certificate: required, unknown, bad, expired, from an unknown CA.
+    if "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason):
+        return client_cert_refused(reason, where, options)
+    told = DeliveryError(
         "tls-failed",
-        f"TLS with {options.service} failed: {clean_line(error.reason or 'no reason given', 120)}.",
+        f"TLS with {options.service} failed: {reason}.",
         expected="a TLS connection",
-        looked=[where],
+        looked=[where, *via(options)],
         todo=[
             f"check that {options.endpoint_name} names a port that speaks https",
             "where the platform asks for client certificates, give --client-cert and --client-key",
         ],
     )
+    return Failed(told, again=True, is_unsure=was_sent)
 
 
-def _trust(options: Options) -> str:
-    if not options.ca:
-        return "the system's CAs"
-    return (
-        f"{options.ca_name}, PEM text" if "-----BEGIN" in options.ca else f"{options.ca_name} = {options.ca}"
+def client_cert_refused(why: str, where: str, options: Options) -> Failed:
+    """No waiting helps: nothing was worked on."""
+    given = "one was given" if options.client_cert else "none was given"
+    return Failed(
+        SettingsError(
+            "client-cert-refused",
+            f"{options.service} wants another client certificate: {why} ({given}).",
+            expected="a client certificate of a CA that the platform's TLS end trusts",
+            looked=[where],
+            todo=["give --client-cert and --client-key, as files or as PEM text"],
+        )
+    )
+
+
+def proxy_refused(status: int | None, where: str, options: Options) -> Failed:
+    """status: the proxy's own answer, where there is one. A proxy that is in trouble is asked again; nothing
+    has reached the service."""
+    said = f" ({status})" if status else ""
+    password = "give HTTPS_PROXY its user and password: http://USER:PASSWORD@HOST:PORT, URL-encoded"  # noqa: S105
+    way_out = "ask whose proxy it is to let this host through, or add the host to NO_PROXY"
+    return Failed(
+        DeliveryError(
+            "proxy-refused",
+            f"The proxy between here and {options.service} refused{said}.",
+            expected="HTTPS_PROXY, HTTP_PROXY and NO_PROXY that fit this network",
+            looked=[where, *via(options)],
+            todo=[password if status == PROXY_AUTHENTICATION else way_out],
+        ),
+        again=status is not None and status in GATEWAY_TROUBLE,
     )
 
 
@@ -171,7 +212,7 @@ def _timeout(error: httpx.TimeoutException, where: str, options: Options) -> Del
         "timeout",
         f"{options.service} did not {doing} in time.",
         expected=f"within {options.connect_timeout_s if connecting else options.read_timeout_s:g} s",
-        looked=[where],
+        looked=[where, *via(options)],
         todo=["check that this network may reach the platform (firewall, proxy)", REPLAY],
     )
 

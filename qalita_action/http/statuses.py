@@ -4,22 +4,30 @@ a service says before it is cleaned.
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from qalita_action.errors import DeliveryError, IngestError, SettingsError
-from qalita_action.http.failures import REPLAY, Failed, not_the_api
+from qalita_action.http.failures import (
+    PROXY_AUTHENTICATION,
+    REPLAY,
+    Failed,
+    client_cert_refused,
+    not_the_api,
+    proxy_refused,
+)
 from qalita_action.redact import clean_line, mask_tokens, scrub
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from qalita_action.http.options import Options
 
 # Nobody has worked on the request: sending it again cannot double anything.
 UNPROCESSED = frozenset({408, 425, 429})
+# nginx says by a page that no client certificate came, or a wrong one; 495 and 496 are its own words for it.
+CERTIFICATE_STATUSES = frozenset({400, 495, 496})
 REPEATED = UNPROCESSED | {500, 502, 503, 504}
 
 
@@ -30,6 +38,10 @@ def from_status(status: int, headers: dict[str, str], body: bytes, where: str, o
     detail = _detail(problem, options)
     said = f"{where}: {status}{detail}"
     wait_s = retry_after(headers)
+    if status == PROXY_AUTHENTICATION:
+        return proxy_refused(status, where, options)
+    if status in CERTIFICATE_STATUSES and b"SSL certificate" in body:
+        return client_cert_refused(f"it said so ({status})", where, options)
     if status == 401:
         return Failed(
             SettingsError(
@@ -37,7 +49,7 @@ def from_status(status: int, headers: dict[str, str], body: bytes, where: str, o
                 f"{service} refused the token (401){detail}.",
                 expected="a token that is valid, not revoked, and of this platform",
                 looked=[where],
-                todo=[f"make a new API token on your profile page and set {options.token_name}"],
+                todo=[f"{options.new_token} and set {options.token_name}"],
             )
         )
     if status == 409 and problem.get("code") == "in-progress":
@@ -75,7 +87,7 @@ def from_status(status: int, headers: dict[str, str], body: bytes, where: str, o
             SettingsError(
                 "forbidden",
                 f"{service} does not let this token do that (403){detail}.",
-                expected="a token of a user who may write here, such as a Data Engineer",
+                expected=options.may_write,
                 looked=[where],
                 todo=["give the user the role, or use another user's API token"],
             )
@@ -122,13 +134,14 @@ def _detail(problem: dict[str, Any], options: Options) -> str:
 
 def retry_after(headers: dict[str, str]) -> float | None:
     """Seconds from Retry-After (RFC 9110 §10.2.3): a number, or a date against the server's own Date, so that
-    a wrong clock here costs nothing. None where there is none or it cannot be read."""
+    a wrong clock here costs nothing; ours where it tells none. None where it is not there or unreadable."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
-    until, since = http_date(text), http_date(headers.get("date", ""))
-    if until is None or since is None:
+    until = http_date(text)
+    if until is None:
         return None
+    since = http_date(headers.get("date", "")) or datetime.now(timezone.utc)
     return max(0.0, (until - since).total_seconds())
 
 

@@ -139,6 +139,7 @@ class Receipt(Value, frozen=True, kw_only=True):
     status   recorded | already-recorded | skipped (see reason) | not-delivered (waits in spool) | refused
              (settings, token or contract: trying again as it is will not help)
     counts   rows that the platform acknowledged, by kind
+    cautions what somebody must act on, such as a token that ends soon; notes are to be known
     error    code and text of an errors.IngestError, with its exit code
     """
 
@@ -152,6 +153,7 @@ class Receipt(Value, frozen=True, kw_only=True):
     url: str | None = None
     job: str | None = None
     spool: str | None = None
+    cautions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     error_code: str | None = None
     error_text: str | None = None

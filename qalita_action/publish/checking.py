@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qalita_action.errors import IngestError
-from qalita_action.http import Budget
+from qalita_action.http import Budget, trusted_by
 from qalita_action.model import Finding
 from qalita_action.publish import results_api
 from qalita_action.publish.answers import row
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from qalita_action.publish.choose import Chosen
     from qalita_action.publish.connect import Claims, Connection
 
-SOON_DAYS = 14
-
 
 def check(connection: Connection, names: Sequence[str], *, now: datetime) -> tuple[Finding, ...]:
     """A finding a subject: endpoint, TLS, platform, token, API, pack, and the source of each name. Writes
@@ -29,7 +27,7 @@ def check(connection: Connection, names: Sequence[str], *, now: datetime) -> tup
     if target.api == "folder":
         return (Finding(subject="endpoint", ok=None, text=f"no platform: files go to {target.folder}"),)
     findings = [Finding(subject="endpoint", ok=True, text=connection.options.base_url), _tls(connection)]
-    findings += [Finding(subject="endpoint", ok=None, text=note) for note in connection.notes]
+    findings += [Finding(subject="caution", ok=None, text=text) for text in connection.cautions]
     if connection.claims:
         findings.append(_token(connection.claims, now))
     try:
@@ -70,12 +68,7 @@ def _tls(connection: Connection) -> Finding:
         return Finding(subject="tls", ok=None, text="plain http: nothing is encrypted")
     if not options.verify_tls:
         return Finding(subject="tls", ok=None, text="certificates are not verified")
-    if not options.ca:
-        return Finding(subject="tls", ok=True, text="trusts the system's CAs")
-    is_text = "-----BEGIN" in options.ca
-    return Finding(
-        subject="tls", ok=True, text="trusts " + ("the CAs given as text" if is_text else options.ca)
-    )
+    return Finding(subject="tls", ok=True, text=f"trusts {trusted_by(options)}")
 
 
 def _token(claims: Claims, now: datetime) -> Finding:
@@ -84,8 +77,6 @@ def _token(claims: Claims, now: datetime) -> Finding:
         return Finding(subject="token", ok=True, text=f"{who}, without an expiry")
     days = (claims.expires_at - now).days
     text = f"{who}, expires {claims.expires_at:%Y-%m-%d} (in {days} days)"
-    if days < SOON_DAYS:
-        return Finding(subject="token", ok=None, text=text, todo="make a new API token soon")
     return Finding(subject="token", ok=True, text=text)
 
 

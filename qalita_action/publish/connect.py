@@ -8,7 +8,7 @@ import base64
 import binascii
 import ipaddress
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -20,6 +20,7 @@ from qalita_action.model import Target
 from qalita_action.redact import Secret, mask_url
 
 API_SUFFIX = re.compile(r"(?:/+|/api(?:/v[12])?)$")
+SOON = timedelta(days=30)  # before its token's end every run says so
 LATEST = 253_402_300_799  # the last second of year 9999
 ENDPOINT = Options(base_url="").endpoint_name
 TOKEN = Options(base_url="").token_name
@@ -41,7 +42,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     target: Target
     options: Options
     claims: Claims | None = None
-    notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
 
     def client(self) -> Client:
         """One client for one piece of work; the caller closes it."""
@@ -89,16 +90,29 @@ def connect(target: Target, *, now: datetime, need_account: bool = True) -> Conn
         except SettingsError as e:
             errors.append(e)
     raise_all(errors)
-    return Connection(target=target, options=options, claims=claims, notes=_notes(base, target))
+    return Connection(
+        target=target, options=options, claims=claims, cautions=_cautions(base, target, claims, now)
+    )
 
 
-def _notes(base: str, target: Target) -> tuple[str, ...]:
-    notes = []
-    if not target.verify_tls:
-        notes.append("TLS certificates are not verified: anyone on the way can read the token")
+def _cautions(base: str, target: Target, claims: Claims | None, now: datetime) -> tuple[str, ...]:
+    found = []
+    if not target.verify_tls and base.startswith("https:"):
+        found.append(
+            "TLS certificates are not verified (--skip-ssl-verify, SKIP_SSL_VERIFY): anyone on the way can"
+            " read the token and change what is sent; --ca-bundle trusts a private CA"
+        )
     if base.startswith("http:") and not _is_local(urlsplit(base).hostname or ""):
-        notes.append("the endpoint is plain http: anyone on the way can read the token")
-    return tuple(notes)
+        found.append("the endpoint is plain http: anyone on the way can read the token")
+    expires_at = claims.expires_at if claims else None
+    if expires_at is not None and expires_at - now < SOON:
+        days = max((expires_at - now).days, 0)
+        left = f"in {days} days" if days > 1 else "within two days"
+        found.append(
+            f"the QALITA token expires on {expires_at:%Y-%m-%d %H:%M} UTC ({left}): make a new one on your"
+            f" QALITA profile page and set {TOKEN}"
+        )
+    return tuple(found)
 
 
 def _is_local(host: str) -> bool:

@@ -79,20 +79,20 @@ def _send_one(
     target = connection.target
     budget = Budget(target.timeout_s)
     api: str = target.api
-    notes = connection.notes
     withheld = is_change and target.publish != "always"
+    notes: tuple[str, ...] = ()
     if api == "results" and withheld:
-        return _skipped(ingest, api, CHANGE_RUN, path)
+        return _noted(_skipped(ingest, api, CHANGE_RUN, path), connection, notes)
     try:
         chosen = choose(connection, client, budget)
-        api, notes = chosen.api, (*notes, *chosen.notes)
+        api, notes = chosen.api, chosen.notes
         if api == "results" and withheld:
             receipt = _skipped(ingest, api, CHANGE_RUN, path)
         else:
             receipt = _through(chosen, client, target, ingest, page, spool.Journal(path), budget, now)
     except IngestError as e:
-        return _noted(_failed(ingest, api, e, path), notes)
-    return _noted(_settled(receipt, path), notes)
+        return _noted(_failed(ingest, api, e, path), connection, notes)
+    return _noted(_settled(receipt, path), connection, notes)
 
 
 def _through(
@@ -162,8 +162,10 @@ def _failed(ingest: Ingest, api: str, error: IngestError, path: Path | None) -> 
     )
 
 
-def _noted(receipt: Receipt, notes: Sequence[str]) -> Receipt:
-    return msgspec.structs.replace(receipt, notes=tuple(dict.fromkeys((*notes, *receipt.notes))))
+def _noted(receipt: Receipt, connection: Connection, notes: Sequence[str]) -> Receipt:
+    return msgspec.structs.replace(
+        receipt, cautions=connection.cautions, notes=tuple(dict.fromkeys((*notes, *receipt.notes)))
+    )
 
 
 # ---------------------------------------------------------------- plan

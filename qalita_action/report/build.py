@@ -235,6 +235,7 @@ def _cleaned(receipt: Receipt | None) -> Receipt | None:
         url=places.web_link(receipt.url),
         job=line_of(receipt.job) or None,
         spool=line_of(receipt.spool) or None,
+        cautions=tuple(map(line_of, receipt.cautions)),
         notes=tuple(map(line_of, receipt.notes)),
         error_code=line_of(receipt.error_code) or None,
         error_text=text_of(receipt.error_text) or None,

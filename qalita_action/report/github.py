@@ -40,7 +40,7 @@ _LEVEL: dict[Status, AnnotationLevel] = {
 def annotate(view: View) -> tuple[str, ...]:
     """Workflow commands, at most 9 a level, worst first; the last of a full level counts the rest."""
     by_level: defaultdict[AnnotationLevel, list[_Annotation]] = defaultdict(list)
-    for annotation in _annotations(view.sections):
+    for annotation in (*_cautions(view.sections), *_annotations(view.sections)):
         by_level[annotation.level].append(annotation)
     lines: list[str] = []
     for level, found in by_level.items():
@@ -51,6 +51,13 @@ def annotate(view: View) -> tuple[str, ...]:
             more = words.plural(len(found) - len(shown), "more like these", "more like these")
             lines.append(f"::{level} title=dbt checks::{more} in the job summary and the report")
     return tuple(lines)
+
+
+def _cautions(sections: Sequence[Section]) -> Iterable[_Annotation]:
+    """Of no file: about the account and the connection. Once, however many projects there are."""
+    said = dict.fromkeys(text for section in sections if section.receipt for text in section.receipt.cautions)
+    for text in said:
+        yield _Annotation(level="warning", title="publishing to QALITA", message=text, place=None)
 
 
 def _annotations(sections: Sequence[Section]) -> Iterable[_Annotation]:

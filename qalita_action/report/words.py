@@ -200,7 +200,8 @@ def published_details(receipt: Receipt | None) -> list[str]:
     code = receipt.error_code or ""
     more = [f"more: {DOCS}#{code}"] if _ERROR_CODE.fullmatch(code) else []
     error = [cut(line, 300) for line in (receipt.error_text or "").splitlines()[:5]]
-    return [*error, *receipt.notes, *rejected, *more]
+    cautions = [f"! {caution}" for caution in receipt.cautions]
+    return [*error, *cautions, *receipt.notes, *rejected, *more]
 
 
 def _counts(receipt: Receipt) -> str:

@@ -84,7 +84,7 @@ def _invalid(error: Any, origins: Mapping[str, str]) -> SettingsError:
     name = str(error["loc"][0]) if error["loc"] else "?"
     flag = "--" + name.replace("_", "-")
     expected = (error.get("ctx") or {}).get("expected") or error["msg"]
-    shown = "(hidden)" if name == "token" else repr(error.get("input"))[:80]
+    shown = "(hidden)" if name in ("token", "client_key") else repr(error.get("input"))[:80]
     return SettingsError(
         "setting-invalid",
         f"{flag} has a value that it cannot have: {shown}",
