@@ -48,11 +48,11 @@ def render(
     # A folder that the receipt speaks of holds the document already.
     is_written = len(ingests) == 1 and any(r.api == "folder" and r.status == "recorded" for r in receipts)
     document = {} if is_written else {DOCUMENT: b"".join(to_json(ingest) + b"\n" for ingest in ingests)}
-    reads_commands = options.is_change and options.provider in _READ_COMMANDS
+    reads_commands = options.provider in _READ_COMMANDS
     return Rendered(
         console=console(view, color=options.color, written=page_path),
         files={**document, PAGE: html(view)},
         summary=summary(view, room_for_summary(options.summary_path)) if options.summary_path else None,
-        commands=annotate(view) if reads_commands else (),
+        commands=annotate(view, checks=options.is_change) if reads_commands else (),
         outputs=outputs(view, report=output_path(options, DOCUMENT), page=page_path),
     )

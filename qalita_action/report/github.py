@@ -37,10 +37,11 @@ _LEVEL: dict[Status, AnnotationLevel] = {
 }
 
 
-def annotate(view: View) -> tuple[str, ...]:
-    """Workflow commands, at most 9 a level, worst first; the last of a full level counts the rest."""
+def annotate(view: View, *, checks: bool = True) -> tuple[str, ...]:
+    """checks: those of a change's files too, beside what concerns every run. Workflow commands, at most 9 a level, worst first; the last of a full level counts the rest."""
     by_level: defaultdict[AnnotationLevel, list[_Annotation]] = defaultdict(list)
-    for annotation in (*_cautions(view.sections), *_annotations(view.sections)):
+    rows = _annotations(view.sections) if checks else ()
+    for annotation in (*_cautions(view.sections), *rows):
         by_level[annotation.level].append(annotation)
     lines: list[str] = []
     for level, found in by_level.items():
