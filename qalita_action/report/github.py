@@ -38,7 +38,8 @@ _LEVEL: dict[Status, AnnotationLevel] = {
 
 
 def annotate(view: View, *, checks: bool = True) -> tuple[str, ...]:
-    """checks: those of a change's files too, beside what concerns every run. Workflow commands, at most 9 a level, worst first; the last of a full level counts the rest."""
+    """Workflow commands, at most 9 a level, worst first; the last of a full level counts the rest. checks:
+    those on a change's files too, beside what concerns every run."""
     by_level: defaultdict[AnnotationLevel, list[_Annotation]] = defaultdict(list)
     rows = _annotations(view.sections) if checks else ()
     for annotation in (*_cautions(view.sections), *rows):

@@ -444,8 +444,8 @@ def test_check_writes_nothing(platform):
 def test_check_warns_of_a_token_that_ends_soon(platform):
     soon = (now() + timedelta(days=3)).timestamp()
     findings = publish.check(connect(platform.url, platform.token_for(1, expires_at=soon)), [], now=now())
-    (token,) = [f for f in findings if f.subject == "token"]
-    assert token.ok is None and token.todo
+    (caution,) = [f for f in findings if f.subject == "caution"]
+    assert caution.ok is None and "expires on" in caution.text and "make a new one" in caution.text
 
 
 def test_importing_publish_loads_no_client():
