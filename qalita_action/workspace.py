@@ -112,7 +112,7 @@ def known_dimensions() -> dict[str, str]:
     return mapping.dimension_table(files(mapping).joinpath(mapping.DIMENSIONS_FILE).read_bytes())
 
 
-def _root(workspace: Path) -> Path:
+def root(workspace: Path) -> Path:
     """The repository's root, or the workspace where there is none."""
     here = workspace.resolve()
     return next((p for p in (here, *here.parents) if (p / ".git").exists()), here)
@@ -121,7 +121,7 @@ def _root(workspace: Path) -> Path:
 def codeowners(workspace: Path) -> str | None:
     """GitHub's and GitLab's places, in their order."""
     for place in CODEOWNERS:
-        path = _root(workspace) / place
+        path = root(workspace) / place
         if path.is_file() and path.stat().st_size < MAX_CODEOWNERS_BYTES:
             return path.read_text(encoding="utf-8", errors="replace")
     return None
@@ -129,7 +129,7 @@ def codeowners(workspace: Path) -> str | None:
 
 def checked_out_at(workspace: Path) -> datetime | None:
     """When the CI moved HEAD here: what is older came from a cache or an earlier run."""
-    head = _root(workspace) / ".git" / "HEAD"
+    head = root(workspace) / ".git" / "HEAD"
     return datetime.fromtimestamp(head.stat().st_mtime, timezone.utc) if head.is_file() else None
 
 
@@ -138,5 +138,5 @@ def folder(found: Found, workspace: Path) -> str:
     if found.project_file is None:
         return ""
     project = found.project_file.parent.resolve()
-    root = _root(workspace)
-    return project.relative_to(root).as_posix().removeprefix(".") if project.is_relative_to(root) else ""
+    top = root(workspace)
+    return project.relative_to(top).as_posix().removeprefix(".") if project.is_relative_to(top) else ""

@@ -176,6 +176,7 @@ class Movement(Value, frozen=True, kw_only=True):
 class ReportOptions(Value, frozen=True, kw_only=True):
     """Where reports go. Paths are None where the CI gives none; provider decides the dialects.
 
+    repository the repository's root, where folders and the files' paths count from
     folders    run key -> the dbt project's folder in the repository; missing: the root
     movements  run key -> why its score moved; missing: nothing to compare with
     comparisons run key -> what is new, known and fixed against its base; missing: never asked
@@ -186,6 +187,7 @@ class ReportOptions(Value, frozen=True, kw_only=True):
     is_change: bool = False
     color: bool = False
     workspace: str = "."
+    repository: str = "."
     directory: str = "qalita-report"
     summary_path: str | None = None
     outputs_path: str | None = None

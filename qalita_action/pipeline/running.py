@@ -144,6 +144,7 @@ def report_options(settings: Settings, outcome: Outcome, world: World, *, color:
         is_change=context.is_change,
         color=color,
         workspace=str(world.workspace),
+        repository=str(workspace.root(world.workspace)),
         directory=settings.report_dir,
         summary_path=world.env.get("GITHUB_STEP_SUMMARY") or None if on_github else None,
         outputs_path=world.env.get("GITHUB_OUTPUT") or None if on_github else None,

@@ -14,10 +14,19 @@ from collections.abc import Sequence
 from qalita_action.model import Ingest, Receipt, ReportOptions, Verdict, to_json
 from qalita_action.report.build import QUIET, build
 from qalita_action.report.console import console
-from qalita_action.report.files import DOCUMENT, PAGE, Rendered, output_path, room_for_summary, write
+from qalita_action.report.files import (
+    DOCUMENT,
+    PAGE,
+    Rendered,
+    Repository,
+    output_path,
+    room_for_summary,
+    write,
+)
 from qalita_action.report.github import annotate, outputs
 from qalita_action.report.github_summary import summary
 from qalita_action.report.html import html
+from qalita_action.report.lines import locate
 
 __all__ = ["Rendered", "page", "render", "write"]
 
@@ -34,7 +43,8 @@ def render(
     ingests: Sequence[Ingest], verdict: Verdict, receipts: Sequence[Receipt], options: ReportOptions
 ) -> Rendered:
     """Every text of the run, several documents under the one verdict. Receipts are matched by run key. Reads
-    one thing of the world: how full the step's summary is."""
+    two things of the world: the files that declare what failed, and how full the step's summary is."""
+    repository = Repository(options.repository)
     view = build(
         ingests,
         verdict,
@@ -42,6 +52,7 @@ def render(
         options.folders,
         options.movements,
         options.comparisons,
+        {i.run.key: locate(i, options.folders.get(i.run.key, ""), repository) for i in ingests},
         quiet=frozenset() if options.verbose else QUIET,
     )
     page_path = output_path(options, PAGE)

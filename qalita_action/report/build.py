@@ -23,6 +23,7 @@ from qalita_action.model import (
     Verdict,
 )
 from qalita_action.report import places, words
+from qalita_action.report.lines import Spots
 from qalita_action.report.rows import Lookup, cause_order, dataset_order, line_of, row_order, text_of
 from qalita_action.report.view import Fact, Section, View
 from qalita_action.report.words import Tone
@@ -44,10 +45,12 @@ def build(
     folders: Mapping[str, str] = MappingProxyType({}),
     movements: Mapping[str, Movement] = MappingProxyType({}),
     comparisons: Mapping[str, Comparison] = MappingProxyType({}),
+    spots: Mapping[str, Spots] = MappingProxyType({}),
     *,
     quiet: frozenset[str] = QUIET,
 ) -> View:
-    """folders: run key -> the project's folder in the repository; missing: the root. quiet: codes of warnings
+    """folders: run key -> the project's folder in the repository; missing: the root. spots: run key -> lines
+    that were found. quiet: codes of warnings
     that are left out."""
     by_run = {receipt.run_key: receipt for receipt in receipts}
     sections = tuple(
@@ -60,6 +63,7 @@ def build(
                     folders.get(ingest.run.key, ""),
                     movements.get(ingest.run.key),
                     comparisons.get(ingest.run.key),
+                    spots.get(ingest.run.key),
                     quiet,
                 )
                 for ingest in ingests
@@ -119,10 +123,11 @@ def _section(
     folder: str,
     movement: Movement | None,
     comparison: Comparison | None,
+    spots: Spots | None,
     quiet: frozenset[str],
 ) -> Section:
     source, run, scores = ingest.source, ingest.run, ingest.scores
-    look = Lookup(ingest, folder, comparison)
+    look = Lookup(ingest, folder, comparison, spots)
     rows = tuple(sorted(map(look.row, _worth_a_row(ingest.checks, look)), key=row_order))
     shown = look.worth_a_row(ingest.datasets)
     datasets = tuple(sorted(map(look.dataset_row, shown), key=dataset_order))

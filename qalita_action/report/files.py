@@ -1,5 +1,6 @@
-"""Puts a rendered report where it goes: streams, files, GitHub's file commands. The one module of the package
-that touches the world. Must not lose a run: a report that cannot be written is told, not raised."""
+"""Puts a rendered report where it goes: streams, files, GitHub's file commands; and reads the files of the
+repository that it points into. The one module of the package that touches the disk. Must not lose a run: a
+report that cannot be written is told, not raised."""
 
 from __future__ import annotations
 
@@ -49,6 +50,58 @@ def write(rendered: Rendered, options: ReportOptions, stdout: TextIO, stderr: Te
         _print(stdout, rendered.files.get(DOCUMENT, b"").decode("utf-8"))
     told = "".join(f"  ! {for_console(problem)}\n" for problem in problems)
     _print(people, rendered.console + told + "".join(f"{command}\n" for command in rendered.commands))
+
+
+MOST_FILE_BYTES, MOST_BYTES = 2_000_000, 16_000_000  # of one file, and of all: parsing takes 2 s a megabyte
+
+
+class Repository:
+    """The files of the repository, each read once. No link and no `..` leads out of it."""
+
+    def __init__(self, root: str) -> None:
+        self._root = Path(root).resolve()
+        self._real: dict[str, str | None] = {}
+        self._texts: dict[str, str | None] = {}
+        self._room = MOST_BYTES
+
+    def real(self, path: str) -> str | None:
+        """The path with its links followed, None where that is no file inside."""
+        if path not in self._real:
+            found = self._inside(path)
+            inside = found is not None and found.is_file()
+            self._real[path] = found.relative_to(self._root).as_posix() if found and inside else None
+        return self._real[path]
+
+    def has_folder(self, path: str) -> bool:
+        found = self._inside(path)
+        return found is not None and found.is_dir()
+
+    def text(self, path: str) -> str | None:
+        """None where it is no text, too large, or the limit of all files is reached."""
+        if path not in self._texts:
+            self._texts[path] = self._read(path)
+        return self._texts[path]
+
+    def _read(self, path: str) -> str | None:
+        found = self._inside(path)
+        try:
+            if found is None or not found.is_file():
+                return None
+            with found.open("rb") as file:
+                content = file.read(MOST_FILE_BYTES + 1)
+            if len(content) > min(MOST_FILE_BYTES, self._room):
+                return None
+            self._room -= len(content)
+            return content.decode("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def _inside(self, path: str) -> Path | None:
+        try:
+            found = (self._root / path).resolve()
+            return found if found.is_relative_to(self._root) else None
+        except (OSError, ValueError, RuntimeError):  # a name with a NUL, a circle of links
+            return None
 
 
 def output_path(options: ReportOptions, name: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from qalita_action.model import Cause, Check, Comparison, Dataset, Ingest, Level, Result, Status
 from qalita_action.redact import clean_line, clean_text, cut, mask_tokens
 from qalita_action.report import places, words
+from qalita_action.report.lines import Spot, Spots
 from qalita_action.report.view import CauseView, DatasetRow, Place, Row
 
 NAME_LIMIT, TEXT_LIMIT = 300, 4000
@@ -51,8 +52,16 @@ def cause_order(cause: CauseView) -> tuple[int, int, float, str]:
 class Lookup:
     """The rows of one document by key, for as long as its section is built."""
 
-    def __init__(self, ingest: Ingest, folder: str = "", comparison: Comparison | None = None) -> None:
-        """folder: of the dbt project in the repository; the document's paths count from there."""
+    def __init__(
+        self,
+        ingest: Ingest,
+        folder: str = "",
+        comparison: Comparison | None = None,
+        spots: Spots | None = None,
+    ) -> None:
+        """folder: of the dbt project in the repository; the document's paths count from there. spots: where
+        the files of the repository were looked into."""
+        self.spots = spots or Spots()
         self.differences = comparison.differences if comparison else {}
         self.folder = f"{folder.strip('/')}/" if folder.strip("/") else ""
         self.run = ingest.run
@@ -87,6 +96,10 @@ class Lookup:
             self._places[path, line] = self._place(path, line)
         return self._places[path, line]
 
+    def spot(self, spot: Spot) -> Place:
+        link = places.file_link(self.run, spot.path, spot.line) if spot.in_repository else None
+        return Place(path=self.line(spot.path), line=spot.line, link=link)
+
     def _place(self, path: str | None, line: int | None) -> Place | None:
         if not path:
             return None
@@ -95,6 +108,7 @@ class Lookup:
 
     def row(self, check: Check) -> Row:
         result = self.result(check)
+        spot = self.spots.checks.get(check.key)
         dataset = self.datasets.get(check.dataset)
         return Row(
             key=check.key,
@@ -110,7 +124,7 @@ class Lookup:
             dataset=self.line(dataset.name if dataset else check.dataset),
             column=self.line(check.column),
             owner=self.line(check.owner or (dataset.owner if dataset else None)),
-            place=self.place(check.path, check.line),
+            place=self.spot(spot) if spot else self.place(check.path, check.line),
             duration_s=result.duration_s,
             caused_by=tuple(map(self.name, result.caused_by[:CHECKS_A_CAUSE])),
             command=words.retest_command(check.kind, check.name, dataset),
@@ -129,6 +143,7 @@ class Lookup:
         return dataset.run is not None and dataset.run.status in _BROKEN
 
     def dataset_row(self, dataset: Dataset) -> DatasetRow:
+        spot = self.spots.datasets.get(dataset.key)
         return DatasetRow(
             key=dataset.key,
             name=self.line(dataset.name),
@@ -139,7 +154,7 @@ class Lookup:
             score=self.scores.get(dataset.key),
             counts=self.counts.get(dataset.key, _NONE),
             owner=self.line(dataset.owner),
-            place=self.place(dataset.path, None),
+            place=self.spot(spot) if spot else self.place(dataset.path, None),
             command=words.rebuild_command(dataset),
             difference=None if dataset.key in self.checks else self.differences.get(dataset.key),
         )
