@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from qalita_action import dbt, mapping, publish, report
+from qalita_action import dbt, mapping, publish, report, workspace
 from qalita_action.errors import ExitCode, IngestError, flatten, raise_all
 from qalita_action.model import Comparison, Ingest, Movement, Receipt, ReportOptions, RunWarning
 from qalita_action.pipeline.basing import Search, bases
