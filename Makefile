@@ -13,7 +13,7 @@ IN_DEMO := cd $(EXAMPLE) && DBT_TARGET_PATH=$(DEMO)/target DBT_LOG_PATH=$(DEMO)/
 
 BASE_IMAGE ?=
 
-.PHONY: test lint unit real-dbt image localci fuzz demo sandbox bench fixtures clean help
+.PHONY: test lint unit real-dbt image network localci fuzz demo sandbox bench fixtures clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -33,6 +33,15 @@ real-dbt: $(READY) $(DEMO)/venv/.ready  ## the tests that run dbt itself
 	QALITA_REAL_DBT=1 $(BIN)/python -m pytest tests/real_dbt
 
 # Where no registry brings the base image: make image BASE_IMAGE=a-python-image-that-is-there
+# Debian's packages, brought where they are missing: tests that are silently left out prove nothing.
+network: $(READY)          ## TLS ends, client certificates and proxies: nginx and tinyproxy in between
+	@PATH="$$PATH:/usr/sbin"; if ! command -v nginx >/dev/null || ! command -v tinyproxy >/dev/null; then \
+	  root=; [ "$$(id -u)" = 0 ] || root=sudo; \
+	  $$root apt-get update -qq; \
+	  $$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends nginx-light tinyproxy-bin; \
+	fi
+	QALITA_NETWORK=1 $(BIN)/python -m pytest tests/network
+
 image: $(READY) $(LOCAL)/.ready  ## the image, built and run as each system runs it; needs a Docker engine
 	QALITA_IMAGE=1 QALITA_BASE_IMAGE=$(BASE_IMAGE) $(BIN)/python -m pytest tests/image
 	$(LOCAL)/venv/bin/container-structure-test test --pull=false --image dbt-ingest:test --config tests/image/structure.yaml
