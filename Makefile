@@ -74,6 +74,17 @@ $(CHECKERS)/.ready: scripts/check_workflows.mjs
 	  --banner:js="import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
 	@touch $@
 
+# What the makers of each format read and write with it.
+READERS := $(DEMO)/readers
+.PHONY: readers
+readers: $(READY) $(READERS)/.ready  ## our reports against the vendors' own libraries; needs npm
+	QALITA_READERS=$(READERS) $(BIN)/python -m pytest tests/real_readers
+
+$(READERS)/.ready:
+	@mkdir -p $(READERS)
+	@npm install --silent --no-audit --no-fund --prefix $(READERS) @actions/core@1.11.1
+	@touch $@
+
 # act reads workflows as GitHub does, gitlab-ci-local reads .gitlab-ci.yml as GitLab does. The newest
 # gitlab-ci-local needs a newer Node than many machines have.
 localci: $(READY) $(LOCAL)/.ready  ## the CI context inside act and gitlab-ci-local

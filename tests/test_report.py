@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qalita_action import report
-from qalita_action.model import Ingest, LedgerRow, Reason, ReportOptions
+from qalita_action.model import Comparison, Difference, Ingest, LedgerRow, Reason, ReportOptions, Result
 from qalita_action.report import places, words
 from qalita_action.report.build import build
 from qalita_action.report.console import columns, console, cut_middle
@@ -328,6 +328,70 @@ def test_a_huge_project_stays_inside_every_limit():
     assert len(lines) == 9
     assert lines[-1].endswith("4,992 more like these in the job summary and the report")
     assert len(summary(view).encode()) <= 1024 * 1024
+
+
+def compared(document, known=(), worse=()):
+    """Against a base in which the checks of these names failed already."""
+    bad = {r.check for r in document.results if r.status in {"failed", "errored", "warned"}}
+    broken = {d.key for d in document.datasets if d.run and d.run.status == "errored"}
+    names = {c.key: c.name for c in document.checks} | {d.key: d.name for d in document.datasets}
+    differences = {
+        key: Difference(
+            key=key,
+            novelty="known" if names[key] in known else "new",
+            definition="same",
+            is_worse=names[key] in worse,
+        )
+        for key in bad | broken
+    }
+    return {document.run.key: Comparison(state="compared", differences=differences)}
+
+
+def levels(lines):
+    return [(line[2:].split(" ")[0], line.split("title=")[1].split("%3A")[0]) for line in lines]
+
+
+def test_what_the_base_has_too_is_a_warning_and_what_is_new_an_error():
+    known = ("not_null_stg_airquality_city", "accepted_values_stg_airquality_country__FR__DE__BE")
+    comparisons = compared(failing, known, worse=known)
+    lines = annotate(build([failing], samples.gate(failing), comparisons=comparisons))
+    assert levels(lines) == [
+        ("error", "relationships_stg_airquality_station_id__id__ref_stations_"),
+        ("error", "test_index_is_rounded"),
+        ("warning", "not_null_stg_airquality_city"),
+        ("notice", "accepted_values_stg_airquality_country__FR__DE__BE"),
+    ]
+    assert "new: the base does not have it" in lines[0]
+    assert "known, and worse than in the base" in lines[2]
+
+
+def test_a_model_that_did_not_build_on_the_base_either_is_a_warning():
+    lines = annotate(build([broken], samples.gate(broken), comparisons=compared(broken, known=("orders",))))
+    assert ("warning", "model orders") in levels(lines)
+
+
+@pytest.mark.parametrize("state", ["none", "unreadable"])
+def test_without_a_base_every_failure_is_an_error(state):
+    comparisons = {failing.run.key: Comparison(state=state, reason="there is none")}
+    assert annotate(build([failing], samples.gate(failing), comparisons=comparisons)) == annotate(
+        build([failing], samples.gate(failing))
+    )
+
+
+def test_a_skip_that_nobody_can_explain_is_told_by_itself():
+    check = samples.check("not_null_orders_id", dataset=f"model.{samples.PROJECT}.orders")
+    explained = samples.check("not_null_lines_id", dataset=f"model.{samples.PROJECT}.lines")
+    results = [
+        Result(check=check.key, status="skipped"),
+        Result(check=explained.key, status="skipped", caused_by=("model.x.orders",)),
+    ]
+    document = samples.ingest([], [check, explained], results)
+    assert levels(annotate(build([document], samples.gate(document)))) == [("error", "not_null_orders_id")]
+
+
+def test_the_worst_of_all_projects_comes_first():
+    lines = annotate(build([failing, broken], samples.gate(failing)))
+    assert levels(lines)[0] == ("error", "model orders")
 
 
 def test_render_gives_each_provider_its_own():

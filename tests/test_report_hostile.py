@@ -87,7 +87,7 @@ def test_the_console_holds_no_command(text, color):
 def test_annotations_are_ours_alone_and_say_what_was_meant(text):
     lines = annotate(view_of(text))
     read = commands("\n".join(lines))
-    assert len(read) == len(lines) == 3
+    assert len(read) == len(lines) == 2
     assert {name for name, _, _ in read} <= {"error", "notice"}
     assert all(set(properties) <= {"file", "line", "title"} for _, properties, _ in read)
     if "##" not in text and clean_line(text, 300):

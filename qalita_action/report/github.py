@@ -9,10 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from qalita_action.model import Status, Value
+from qalita_action.model import Difference, Status, Value
 from qalita_action.redact import cut, for_workflow_command
 from qalita_action.report import words
-from qalita_action.report.view import Place, Row, Section, View
+from qalita_action.report.view import DatasetRow, Place, Row, Section, View
 
 ANNOTATIONS_A_LEVEL = 9
 MESSAGE_LIMIT, TITLE_LIMIT = 1500, 240
@@ -27,14 +27,10 @@ class _Annotation(Value, frozen=True, kw_only=True):
     place: Place | None
 
 
-# what passed or was not asked for is not worth a reader's eye; a check without an answer fails the gate
-_LEVEL: dict[Status, AnnotationLevel] = {
-    "failed": "error",
-    "errored": "error",
-    "unknown": "error",
-    "warned": "warning",
-    "skipped": "notice",
-}
+# Worst first. What passed or was not asked for is not worth a reader's eye; a check without an answer fails
+# the gate, and so does one that was skipped and nobody can say why.
+_RANK: dict[Status, int] = {"errored": 1, "failed": 1, "unknown": 1, "skipped": 2, "warned": 3}
+_BROKEN_RANK = 0
 
 
 def annotate(view: View, *, checks: bool = True) -> tuple[str, ...]:
@@ -63,39 +59,70 @@ def _cautions(sections: Sequence[Section]) -> Iterable[_Annotation]:
 
 
 def _annotations(sections: Sequence[Section]) -> Iterable[_Annotation]:
+    """Worst first over all projects; a skipped check is told by its cause."""
+    ranked: list[tuple[int, float, _Annotation]] = []
     for section in sections:
-        for dataset in section.datasets:
-            if dataset.broken:
-                yield _Annotation(
-                    level="error",
-                    title=f"{dataset.kind} {dataset.name}: {dataset.run}",
-                    message="\n".join(
-                        (cut(dataset.message, 1000) or "not built", f"next: {dataset.command}")
-                    ),
-                    place=dataset.place,
-                )
-        for row in section.rows:
-            if row.status in _LEVEL:
-                yield _Annotation(
-                    level=_LEVEL[row.status],
-                    title=words.listed([f"{row.name}: {words.STATUS_WORD[row.status]}", row.amount]),
-                    message=_message(row),
-                    place=row.place,
-                )
+        ranked += [(_BROKEN_RANK, 0.0, _of_dataset(d)) for d in section.datasets if d.broken]
+        ranked += [
+            (_RANK[row.status], -row.failures, _of_row(row))
+            for row in section.rows
+            if row.status in _RANK and not (row.status == "skipped" and row.caused_by)
+        ]
+    return (annotation for *_, annotation in sorted(ranked, key=lambda entry: entry[:2]))
+
+
+def _of_dataset(dataset: DatasetRow) -> _Annotation:
+    lead = cut(dataset.message, 1000) or "not built"
+    return _Annotation(
+        level=_level(dataset.difference),
+        title=f"{dataset.kind} {dataset.name}: {dataset.run}",
+        message="\n".join(filter(None, (lead, _novelty(dataset.difference), f"next: {dataset.command}"))),
+        place=dataset.place,
+    )
+
+
+def _of_row(row: Row) -> _Annotation:
+    return _Annotation(
+        level="notice" if row.status == "warned" else _level(row.difference),
+        title=words.listed([f"{row.name}: {words.STATUS_WORD[row.status]}", row.amount]),
+        message=_message(row),
+        place=row.place,
+    )
+
+
+def _level(difference: Difference | None) -> AnnotationLevel:
+    """What the base has too does not stop a reviewer. Without a base, everything does."""
+    return "warning" if difference and difference.novelty == "known" else "error"
+
+
+def _novelty(difference: Difference | None) -> str:
+    match difference:
+        case Difference(novelty="new"):
+            return "new: the base does not have it"
+        case Difference(novelty="known", is_worse=True):
+            return "known, and worse than in the base"
+        case Difference(novelty="known"):
+            return "known: the base has it too"
+        case _:
+            return ""
 
 
 def _message(row: Row) -> str:
     on = f"on {row.dataset}" + (f".{row.column}" if row.column else "") if row.dataset else ""
-    because = f"because of {', '.join(row.caused_by)}" if row.caused_by else ""
-    lead = words.listed([f"{row.type} {on}".strip(), row.reason, because])
+    lead = words.listed([f"{row.type} {on}".strip(), row.reason])
     owner = f"owner: {row.owner}" if row.owner else ""
-    return "\n".join(filter(None, (lead, cut(row.message, MESSAGE_LIMIT), owner, f"next: {row.command}")))
+    told = cut(row.message, MESSAGE_LIMIT)
+    return "\n".join(filter(None, (lead, told, _novelty(row.difference), owner, f"next: {row.command}")))
 
 
 def _command(annotation: _Annotation) -> str:
+    """Properties in the order of @actions/core, empty ones left out."""
     place = annotation.place
-    properties = {"file": place.path, "line": str(place.line) if place.line else ""} if place else {}
-    properties["title"] = cut(annotation.title, TITLE_LIMIT)
+    properties = {
+        "title": cut(annotation.title, TITLE_LIMIT),
+        "file": place.path if place else "",
+        "line": str(place.line) if place and place.line else "",
+    }
     written = ",".join(f"{k}={for_workflow_command(v, is_property=True)}" for k, v in properties.items() if v)
     return f"::{annotation.level} {written}::{for_workflow_command(cut(annotation.message, MESSAGE_LIMIT))}"
 
