@@ -58,9 +58,10 @@ class RunJob(Envelope):
 
 
 class RunState(Envelope):
-    """GET /runs/{key}."""
+    """GET /runs/{key}. rows: how many of each kind are stored, where the platform tells."""
 
     state: str
+    rows: dict[str, int] = Field(default_factory=dict)
     content_digest: str | None = None
     url: str | None = None
     job: RunJob | None = None
@@ -162,11 +163,12 @@ class Problem(Envelope):
 
 class SpoolEnvelope(Envelope):
     """One spool file, gzipped JSON. document: the canonical JSON text; page: the HTML page in base64;
-    sha256: hex digest of the document's bytes, a zero byte, and the page's bytes."""
+    is_change: whether it is a change's run; sha256: hex digest of the three, joined by zero bytes."""
 
     spool: Literal[1]
     tool: str
     run_key: str
+    is_change: bool
     sha256: str
     document: str
     page: str

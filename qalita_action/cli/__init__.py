@@ -22,6 +22,7 @@ from qalita_action.cli.answering import Terminated
 from qalita_action.cli.check import check_command
 from qalita_action.cli.context import context_command
 from qalita_action.cli.dbt import dbt_command, run_command
+from qalita_action.cli.replay import replay_command
 from qalita_action.cli.sandbox import sandbox_command
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ PASSED_ON = {"allow_interspersed_args": False, "ignore_unknown_options": True}
 
 app.command("dbt")(dbt_command)
 app.command("run", context_settings=PASSED_ON)(run_command)
+app.command("replay")(replay_command)
 app.command("context")(context_command)
 app.command("check")(check_command)
 app.command("sandbox")(sandbox_command)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from qalita_action.cli.answering import answering
-from qalita_action.cli.flags import flags_of
+from qalita_action.cli.flags import Rest, flags_of
 from qalita_action.cli.printing import complain, notice, say, table
 from qalita_action.cli.secrets import secrets_of
 from qalita_action.errors import IngestError
@@ -35,6 +35,7 @@ NOT_FOR_RUN = frozenset(
     | {"dbt_outcome", "dbt_exit_code", "job_status"}
 )
 NOTHING_LEFT = "dbt left no artifacts, and the job had failed before this step: nothing was published"
+COMMAND = Rest("command", "dbt and its arguments.", "-- dbt ...")
 DBT_COULD_NOT_RUN = 2  # dbt's own exit codes: 0 good, 1 something failed, 2 and above it could not run
 
 
@@ -59,7 +60,7 @@ def dbt_command(flags: dict[str, Any]) -> None:
         raise typer.Exit(outcome.exit_code)
 
 
-@flags_of(*(name for name in KNOBS if name not in NOT_FOR_RUN), rest="command")
+@flags_of(*(name for name in KNOBS if name not in NOT_FOR_RUN), rest=COMMAND)
 def run_command(flags: dict[str, Any]) -> None:
     """Run dbt and publish what it did: qalita-ingest run -- dbt build. Nothing stale can slip in."""
     command = flags.pop("command") or []

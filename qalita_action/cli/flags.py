@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -13,12 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+class Rest(NamedTuple):
+    """The words that remain: the name under which they come, and how the help shows them."""
+
+    name: str
+    help: str
+    metavar: str
+
+
 def flags_of(
-    *names: str, rest: str | None = None
+    *names: str, rest: Rest | None = None
 ) -> Callable[[Callable[[dict[str, Any]], None]], Callable[..., None]]:
-    """Gives a command one parameter per setting: PATH as an argument, the others as --flags. rest: the name
-    under which the remaining words come.
-    """
+    """Gives a command one parameter per setting: PATH as an argument, the others as --flags."""
 
     def decorate(command: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
         def wrapper(**flags: Any) -> None:
@@ -27,8 +33,8 @@ def flags_of(
         kind = inspect.Parameter.KEYWORD_ONLY
         parameters = [inspect.Parameter(n, kind, default=_unset(n), annotation=_annotation(n)) for n in names]
         if rest:
-            words = Annotated[list[str], typer.Argument(help="dbt and its arguments.", metavar="-- dbt ...")]
-            parameters.append(inspect.Parameter(rest, kind, annotation=words))
+            words = Annotated[list[str], typer.Argument(help=rest.help, metavar=rest.metavar)]
+            parameters.append(inspect.Parameter(rest.name, kind, annotation=words))
         wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
         wrapper.__name__ = command.__name__

@@ -5,6 +5,7 @@ Only the two ends touch the world, and both get what they need as arguments: no 
 
 from qalita_action.pipeline.checking import check
 from qalita_action.pipeline.planning import detect, plan, planned
+from qalita_action.pipeline.replaying import Replayed, replay
 from qalita_action.pipeline.running import is_told_already, report_options, run, run_dbt
 from qalita_action.pipeline.world import TOOL, Outcome, Plan, World
 
@@ -12,12 +13,14 @@ __all__ = [
     "TOOL",
     "Outcome",
     "Plan",
+    "Replayed",
     "World",
     "check",
     "detect",
     "is_told_already",
     "plan",
     "planned",
+    "replay",
     "report_options",
     "run",
     "run_dbt",

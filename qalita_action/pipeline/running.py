@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from qalita_action import dbt, mapping, publish, report, workspace
 from qalita_action.errors import ExitCode, IngestError, flatten, raise_all
 from qalita_action.model import Comparison, Ingest, Movement, Receipt, ReportOptions, RunWarning
+from qalita_action.pipeline import keeping
 from qalita_action.pipeline.basing import Search, bases
 from qalita_action.pipeline.planning import plan
 from qalita_action.pipeline.world import TOOL, Outcome, Plan, World
@@ -106,18 +106,13 @@ def _publish(
     keep = settings.api != "folder"  # a folder has a report of its own, and nothing to keep for later
     pages = [report.page(ingest, verdict) if keep else b"" for ingest in ingests]
     spools = [
-        publish.spool.write(ingest, page, world.workspace / settings.spool_dir) if keep else None
+        publish.spool.write(ingest, page, world.workspace / settings.spool_dir, is_change=context.is_change)
+        if keep
+        else None
         for ingest, page in zip(ingests, pages, strict=True)
     ]
     receipts = publish.send(target, ingests, pages, spools, is_change=context.is_change, now=world.now)
-    return tuple(_from_workspace(r, world.workspace) for r in receipts)
-
-
-def _from_workspace(receipt: Receipt, workspace: Path) -> Receipt:
-    """The spool's path as later steps know it: a container's /github/workspace means nothing to them."""
-    if receipt.spool is None or not Path(receipt.spool).is_relative_to(workspace):
-        return receipt
-    return msgspec.structs.replace(receipt, spool=Path(receipt.spool).relative_to(workspace).as_posix())
+    return tuple(keeping.told(r, context.ci.provider, world.workspace, world.env) for r in receipts)
 
 
 def run_dbt(resolved: Resolved, command: Sequence[str], world: World) -> tuple[int, Resolved, World]:
@@ -158,14 +153,17 @@ def report_options(settings: Settings, outcome: Outcome, world: World, *, color:
 def exit_code(
     verdict: Verdict, receipts: Sequence[Receipt], settings: Settings, context: CIContext
 ) -> ExitCode:
-    """The gate outranks publishing. `warn` forgives only what passes by itself, and never quietly."""
+    """The gate outranks publishing."""
     if verdict.blocks:
         return ExitCode.GATE
-    tolerant = settings.on_publish_failure == "warn" or (
-        settings.on_publish_failure == "auto" and context.is_change
-    )
-    codes = [r.exit_code for r in receipts if r.exit_code and not (tolerant and r.status == "not-delivered")]
-    return ExitCode(min(codes, default=0))
+    codes = [delivery_code(r, settings, is_change=context.is_change) for r in receipts]
+    return ExitCode(min((code for code in codes if code), default=0))
+
+
+def delivery_code(receipt: Receipt, settings: Settings, *, is_change: bool) -> int:
+    """`warn` forgives only what passes by itself, and never quietly."""
+    tolerant = settings.on_publish_failure == "warn" or (settings.on_publish_failure == "auto" and is_change)
+    return 0 if tolerant and receipt.status == "not-delivered" else receipt.exit_code
 
 
 def is_told_already(error: IngestError, settings: Settings) -> bool:

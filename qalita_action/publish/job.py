@@ -1,9 +1,9 @@
-"""The job that stands for a run on the results API: its name, what earlier jobs tell, opening and closing.
-Must not upload.
-"""
+"""The job that stands for a run on the results API: its name, what earlier jobs tell, closing. Must not
+upload."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from qalita_action.errors import IngestError
-from qalita_action.http import Answer, Budget, Client, LostAnswer, json_body
-from qalita_action.publish.answers import identity, rows, unreadable, utc
+from qalita_action.http import Answer, Budget, Client, json_body
+from qalita_action.publish.answers import rows, unreadable, utc
 from qalita_action.redact import clean_line
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from qalita_action.model import Ingest
 
 JOBS = "/api/v2/jobs"
-CREATE = "/api/v2/jobs/create"
 PAGE = 1000
 MAX_PAGES = 100
 CLOSING_S = 20.0
@@ -140,45 +139,12 @@ def known(found: History) -> Job | None:
 
 def since(found: History) -> datetime | None:
     """When the first attempt at this run began. A single attempt that tells no time makes it unknown."""
-    times = [utc(row.get("start_date")) or utc(row.get("created_at")) for row in found.mine]
+    times = [utc(row.get("created_at")) or utc(row.get("start_date")) for row in found.mine]
     told = [time for time in times if time is not None]
     return min(told) if told and len(told) == len(times) else None
 
 
-# ---------------------------------------------------------------- opening and closing
-
-
-def open_job(
-    client: Client, place: Place, ingest: Ingest, found: History, clock: datetime, budget: Budget
-) -> Job:
-    """Adopt the open job of this run, or make one. clock: the server's time.
-
-    A lost answer is looked up by the job's name before anything is asked again.
-    """
-    adopted = known(found)
-    if adopted is not None:
-        return adopted
-    body = json_body(
-        {
-            "name": name(ingest),
-            "source_id": number(place.source_id),
-            "pack_id": number(place.pack_id),
-            "pack_version_id": number(place.pack_version_id),
-            "start_date": date(clock),
-            "status": "running",
-        }
-    )
-    first = since(found)
-    begun = min(first, clock) if first else (None if found.mine else clock)
-    for attempt in client.attempts(LostAnswer, budget, f"POST {CREATE}"):
-        with attempt:
-            if attempt.num > 1:
-                late = known(history(client, place, ingest, budget))
-                if late is not None and not late.is_done:
-                    return Job(id=late.id, since=begun, is_resumed=bool(found.mine))
-            answer = client.request("POST", CREATE, body=body, budget=budget, is_repeatable=False)
-            return Job(id=identity(client, answer), since=begun, is_resumed=bool(found.mine))
-    raise AssertionError("a retry context ends with an answer or an error")
+# ---------------------------------------------------------------- closing
 
 
 def close_job(
@@ -221,10 +187,22 @@ def close_failed(client: Client, job: Job, clock: datetime, error: BaseException
         _left_open(job, error)
 
 
+def close_superseded(client: Client, id_: str, first: str, clock: datetime) -> None:
+    """A job of a run that another job stands for already. Never raises an IngestError."""
+    with contextlib.suppress(IngestError):
+        reason = f"superseded by job {first}, which is of the same run"
+        close_job(client, Job(id=id_, since=None), clock, Budget(CLOSING_S), error=reason)
+
+
 def _left_open(job: Job, error: BaseException) -> None:
     if isinstance(error, IngestError):
         note = f"job {job.id} could not be closed and may still say running: the next attempt adopts it"
         error.todo = (*error.todo, note)
+
+
+def order(id_: str) -> tuple[bool, int, str]:
+    """Ids in the order in which they were given out: numbers by value, others as text."""
+    return (not id_.isdigit(), int(id_) if id_.isdigit() else 0, id_)
 
 
 def date(moment: datetime) -> str:

@@ -16,6 +16,7 @@ from qalita_action.model import Ingest, PlannedRequest, Receipt, Target, to_json
 from qalita_action.publish import job as jobs
 from qalita_action.publish.answers import identity, row
 from qalita_action.publish.job import Place, listed
+from qalita_action.publish.opening import CREATE, open_job
 from qalita_action.publish.results_files import Files, files
 from qalita_action.publish.results_scopes import scores_sent
 from qalita_action.publish.uploads import Uploader
@@ -59,11 +60,10 @@ def send(
     place = Place(source_id=source_id, pack_id=pack_id, pack_version_id=pack_version_id)
     receipt = Receipt(run_key=ingest.run.key, api="results", status="recorded", source=ingest.source.name)
     found = jobs.history(client, place, ingest, budget)
-    known = jobs.known(found)
-    if known is not None and known.is_done:
+    job = open_job(client, place, ingest, found, server_time(), budget)
+    if job.is_done:
         url = link(client, source_id, budget)
-        return msgspec.structs.replace(receipt, status="already-recorded", job=known.id, url=url)
-    job = jobs.open_job(client, place, ingest, found, server_time(), budget)
+        return msgspec.structs.replace(receipt, status="already-recorded", job=job.id, url=url)
     uploader = Uploader(client, place, job, journal, budget)
     try:
         _upload(uploader, target, ingest, page, is_late=found.is_late)
@@ -171,9 +171,7 @@ def find_source(client: Client, target: Target, name: str, type_: str, budget: B
         for source in page
         if source.get("name") == name and source.get("type") == type_ and source.get("id") is not None
     ]
-    return min(
-        found, key=lambda id_: (not id_.isdigit(), int(id_) if id_.isdigit() else 0, id_), default=None
-    )
+    return min(found, key=jobs.order, default=None)
 
 
 # ---------------------------------------------------------------- pack
@@ -243,7 +241,7 @@ def planned(target: Target, ingest: Ingest, page: bytes) -> tuple[PlannedRequest
             size=len(to_json(ingest.source)),
             note=f"only where no source is named {ingest.source.name}",
         ),
-        PlannedRequest(method="POST", path=jobs.CREATE, size=len(create.data), note=jobs.name(ingest)),
+        PlannedRequest(method="POST", path=CREATE, size=len(create.data), note=jobs.name(ingest)),
         *(
             PlannedRequest(
                 method="POST", path=f"/api/v1/{kind}/upload{ids}", size=size, note=f"{count} {kind}"

@@ -40,16 +40,34 @@ def send(
     is_change: bool,
     now: Callable[[], datetime],
 ) -> tuple[Receipt, ...]:
-    """One receipt a document, in order, whatever happens to the others. A complete receipt deletes its spool.
+    """One receipt a document, in order, whatever happens to the others. A complete receipt deletes its spool,
+    and so does one that was skipped: what is not to be sent is not kept either.
 
     is_change  a change request, a merge queue, or a branch that is not the default one
     """
+    receipts = send_each(connection, ingests, pages, spools, is_change=is_change, now=now)
+    for receipt, path in zip(receipts, spools, strict=True):
+        if path is not None and receipt.status == "skipped":
+            spool.discard(path)
+    return receipts
+
+
+def send_each(
+    connection: Connection,
+    ingests: Sequence[Ingest],
+    pages: Sequence[bytes],
+    spools: Sequence[Path | None],
+    *,
+    is_change: bool,
+    now: Callable[[], datetime],
+) -> tuple[Receipt, ...]:
+    """As send, and a file that was skipped stays: somebody keeps it on purpose."""
     target = connection.target
     if target.api == "folder":
         alone = len(ingests) == 1
         return tuple(folder.write(target, ingest, alone=alone) for ingest in ingests)
     if target.publish == "never":
-        return tuple(_skipped(ingest, target.api, NEVER, path) for ingest, path in _pairs(ingests, spools))
+        return tuple(_skipped(ingest, target.api, NEVER) for ingest in ingests)
     try:
         client = connection.client()
     except IngestError as e:
@@ -82,17 +100,17 @@ def _send_one(
     withheld = is_change and target.publish != "always"
     notes: tuple[str, ...] = ()
     if api == "results" and withheld:
-        return _noted(_skipped(ingest, api, CHANGE_RUN, path), connection, notes)
+        return _noted(_skipped(ingest, api, CHANGE_RUN), connection, notes)
+    journal = spool.Journal(path)
     try:
         chosen = choose(connection, client, budget)
         api, notes = chosen.api, chosen.notes
         if api == "results" and withheld:
-            receipt = _skipped(ingest, api, CHANGE_RUN, path)
-        else:
-            receipt = _through(chosen, client, target, ingest, page, spool.Journal(path), budget, now)
+            return _noted(_skipped(ingest, api, CHANGE_RUN), connection, notes)
+        receipt = _through(chosen, client, target, ingest, page, journal, budget, now)
     except IngestError as e:
-        return _noted(_failed(ingest, api, e, path), connection, notes)
-    return _noted(_settled(receipt, path), connection, notes)
+        return _noted(_failed(ingest, api, e, path), connection, (*notes, *journal.notes))
+    return _noted(_settled(receipt, path), connection, (*notes, *journal.notes))
 
 
 def _through(
@@ -134,12 +152,9 @@ def _settled(receipt: Receipt, path: Path | None) -> Receipt:
     return msgspec.structs.replace(receipt, spool=None)
 
 
-def _skipped(ingest: Ingest, api: str, reason: str, path: Path | None) -> Receipt:
-    """Nothing waits: what is not to be sent is not kept either."""
+def _skipped(ingest: Ingest, api: str, reason: str) -> Receipt:
     from qalita_action.model import Receipt
 
-    if path is not None:
-        spool.discard(path)
     return Receipt(
         run_key=ingest.run.key, api=api, status="skipped", reason=reason, source=ingest.source.name
     )

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from qalita_action.errors import ArtifactError, SettingsError
-from qalita_action.model import Ingest, to_json
+from qalita_action.model import SCHEMA_VERSION, Ingest, to_json
+from qalita_action.ownership import give, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,26 +30,30 @@ PRIVATE_FOLDER = 0o700
 
 
 class Spooled(msgspec.Struct, frozen=True):
-    """What a spool file holds: the document, and the page that goes along."""
+    """What a spool file holds: the document, the page that goes along, and whether it is a change's run,
+    which only the CI that it ran in could tell."""
 
     ingest: Ingest
     page: bytes
+    is_change: bool = False
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One acknowledged call. digest: SHA-256 of the body that was taken; job: of the results API."""
+    """One acknowledged call. digest: SHA-256 of the body that was taken; job: of the results API. note: what
+    nobody knows any more, such as what may stand twice; whoever sends the run next tells it too."""
 
     call: str
     digest: str
     status: int
     job: str | None = None
     rows: int | None = None
+    note: str | None = None
 
 
 # ---------------------------------------------------------------- the file
 
 
-def write(ingest: Ingest, page: bytes, directory: Path) -> Path:
+def write(ingest: Ingest, page: bytes, directory: Path, *, is_change: bool = False) -> Path:
     """Keep a run so that neither kill -9 nor a power cut loses it: when this returns, it is on the disk.
 
     Raises SettingsError spool-unwritable.
@@ -60,14 +65,15 @@ def write(ingest: Ingest, page: bytes, directory: Path) -> Path:
         spool=SPOOL_VERSION,
         tool=f"{ingest.run.tool.name}/{ingest.run.tool.version}",
         run_key=ingest.run.key,
-        sha256=_checksum(document, page),
+        is_change=is_change,
+        sha256=_checksum(document, page, is_change=is_change),
         document=document.decode(),
         page=base64.b64encode(page).decode("ascii"),
     )
     data = gzip.compress(msgspec.json.encode(envelope.model_dump(), order="sorted"), 5, mtime=0)
     path = directory / f"{ingest.run.key}{SUFFIX}"
     try:
-        directory.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        make_folder(directory, PRIVATE_FOLDER)
         _replace(path, data)
     except OSError as e:
         raise SettingsError(
@@ -90,6 +96,7 @@ def _replace(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        give(temporary, path.parent)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -125,12 +132,15 @@ def load(path: Path) -> Spooled:
         raise _unreadable(path, "it is cut short or damaged") from e
     except (ValidationError, ValueError) as e:
         raise _unreadable(path, "it is not a spool file of a version that is known here") from e
-    if _checksum(document, page) != envelope.sha256:
+    if _checksum(document, page, is_change=envelope.is_change) != envelope.sha256:
         raise _unreadable(path, "its checksum does not match its content")
     try:
-        return Spooled(msgspec.json.decode(document, type=Ingest), page)
+        ingest = msgspec.json.decode(document, type=Ingest)
     except msgspec.DecodeError as e:
         raise _unreadable(path, "its document is not one of a version that is known here") from e
+    if ingest.schema_version != SCHEMA_VERSION:
+        raise _unreadable(path, "its document is not one of a version that is known here")
+    return Spooled(ingest, page, envelope.is_change)
 
 
 def read(path: Path) -> Ingest:
@@ -152,8 +162,8 @@ def waiting(directory: Path) -> Iterator[Path]:
     yield from sorted(p for p in directory.glob(f"*{SUFFIX}") if not p.name.startswith("."))
 
 
-def _checksum(document: bytes, page: bytes) -> str:
-    return hashlib.sha256(document + b"\0" + page).hexdigest()
+def _checksum(document: bytes, page: bytes, *, is_change: bool) -> str:
+    return hashlib.sha256(b"\0".join((document, page, str(is_change).encode()))).hexdigest()
 
 
 def _unreadable(path: Path, why: str) -> ArtifactError:
@@ -197,11 +207,16 @@ class Journal:
                     os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
+                give(self._path, self._path.parent)
 
     def find(self, call: str, digest: str) -> Entry | None:
         """The acknowledgement of exactly this call with exactly this body."""
         found = [e for e in self._entries if e.call == call and e.digest == digest]
         return found[-1] if found else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(e.note for e in self._entries if e.note))
 
     @property
     def entries(self) -> tuple[Entry, ...]:

@@ -73,7 +73,7 @@ class Uploader:
         path = f"/api/v1/jobs/{self.job.id}/outputs"
 
         def look() -> bool:
-            self.notes.append("an answer was lost: the page may stand twice in the job's outputs")
+            self._doubt("an answer was lost: the page may stand twice in the job's outputs")
             return False
 
         def post() -> Any:
@@ -119,7 +119,7 @@ class Uploader:
         except IngestError:
             there = None
         if there is None:
-            self.notes.append(f"an earlier attempt may have sent the {kind}: they may stand twice")
+            self._doubt(f"an earlier attempt may have sent the {kind}: they may stand twice")
             return rows
         return [row for row in rows if identify(row) not in there]
 
@@ -150,10 +150,10 @@ class Uploader:
         if self._was_taken(kind, digest, total):
             return None
         if self.job.is_resumed:
-            self.notes.append(f"an earlier attempt may have sent the {kind}: they may stand twice")
+            self._doubt(f"an earlier attempt may have sent the {kind}: they may stand twice")
 
         def look() -> bool:
-            self.notes.append(f"an answer was lost: the {kind} may stand twice")
+            self._doubt(f"an answer was lost: the {kind} may stand twice")
             return False
 
         answer = self._once(f"{kind}/upload", lambda: self._post(kind, data, optional=optional), look)
@@ -187,10 +187,16 @@ class Uploader:
                 return post()
         raise AssertionError("a retry context ends with an answer or an error")
 
+    def _doubt(self, note: str) -> None:
+        """Kept with the run before the repeat goes out: whoever sends it next tells it too."""
+        self.notes.append(note)
+        self.journal.add(Entry(call="doubt", digest="", status=0, job=self.job.id, note=note))
+
     def _was_taken(self, kind: str, digest: str, total: int) -> bool:
-        """Whether the journal says that this job has exactly this file."""
+        """Whether the journal says that the platform has exactly this file. Outputs are a job's; all else is
+        tied to none, and is there whichever attempt sent it."""
         entry = self.journal.find(kind, digest)
-        if entry is None or entry.job != self.job.id:
+        if entry is None or (kind == "outputs" and entry.job != self.job.id):
             return False
         self.counts[kind] = entry.rows if entry.rows is not None else total
         return True

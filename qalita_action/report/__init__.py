@@ -27,8 +27,9 @@ from qalita_action.report.github import annotate, outputs
 from qalita_action.report.github_summary import summary
 from qalita_action.report.html import html
 from qalita_action.report.lines import locate
+from qalita_action.report.receipts import receipt_lines, undelivered
 
-__all__ = ["Rendered", "page", "render", "write"]
+__all__ = ["Rendered", "page", "receipt_lines", "render", "undelivered", "write"]
 
 # forges whose runners read workflow commands
 _READ_COMMANDS = frozenset({"github", "gitea", "forgejo"})
@@ -60,10 +61,15 @@ def render(
     is_written = len(ingests) == 1 and any(r.api == "folder" and r.status == "recorded" for r in receipts)
     document = {} if is_written else {DOCUMENT: b"".join(to_json(ingest) + b"\n" for ingest in ingests)}
     reads_commands = options.provider in _READ_COMMANDS
+    # A run that did not arrive is told everywhere; its checks where somebody reviews.
+    lost = [undelivered(receipt) for receipt in receipts] if reads_commands else []
     return Rendered(
         console=console(view, color=options.color, written=page_path),
         files={**document, PAGE: html(view)},
         summary=summary(view, room_for_summary(options.summary_path)) if options.summary_path else None,
-        commands=annotate(view, checks=options.is_change) if reads_commands else (),
+        commands=(
+            *filter(None, lost),
+            *(annotate(view, checks=options.is_change) if reads_commands else ()),
+        ),
         outputs=outputs(view, report=output_path(options, DOCUMENT), page=page_path),
     )

@@ -166,7 +166,7 @@ def _section(
         run_key=line_of(run.key),
         completed_at=line_of(run.completed_at),
         tool=line_of(f"{run.tool.name} {run.tool.version}"),
-        receipt=_cleaned(receipt),
+        receipt=cleaned(receipt) if receipt else None,
     )
 
 
@@ -221,10 +221,8 @@ def _cleaned_base(comparison: Comparison | None) -> Comparison | None:
     )
 
 
-def _cleaned(receipt: Receipt | None) -> Receipt | None:
+def cleaned(receipt: Receipt) -> Receipt:
     """The platform's words are as untrusted as a test's name."""
-    if receipt is None:
-        return None
     rejected = tuple(
         Rejected(kind=line_of(r.kind), key=line_of(r.key), code=line_of(r.code), detail=line_of(r.detail))
         for r in receipt.rejected

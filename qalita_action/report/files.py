@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from qalita_action.model import ReportOptions, Value
+from qalita_action.ownership import give, make_folder
 from qalita_action.redact import for_console
 from qalita_action.report.github_summary import SUMMARY_LIMIT
 
@@ -36,7 +37,7 @@ def write(rendered: Rendered, options: ReportOptions, stdout: TextIO, stderr: Te
     directory = Path(options.workspace, options.directory)
     for name, content in rendered.files.items():
         try:
-            _replace(directory / name, content, Path(options.workspace))
+            _replace(directory / name, content)
         except OSError as error:
             problems.append(f"{directory / name} was not written: {_why(error)}")
             outputs = {
@@ -147,9 +148,9 @@ def _append(path: str | None, text: str | None, what: str, limit: int | None) ->
     return []
 
 
-def _replace(path: Path, content: bytes, workspace: Path) -> None:
+def _replace(path: Path, content: bytes) -> None:
     """Whole or not at all, and through no link that a change request may have put there under that name."""
-    made = _make_directory(path.parent)
+    make_folder(path.parent)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
@@ -160,25 +161,7 @@ def _replace(path: Path, content: bytes, workspace: Path) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    for own in (*made, path):
-        _give_to_owner(own, workspace)
-
-
-def _make_directory(directory: Path) -> list[Path]:
-    missing = [parent for parent in (directory, *directory.parents) if not parent.exists()]
-    directory.mkdir(parents=True, exist_ok=True)
-    return missing
-
-
-def _give_to_owner(path: Path, workspace: Path) -> None:
-    """A container runs as root in a workspace of another user, who must be able to clean it up."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        return
-    try:
-        owner = workspace.stat()
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
-    except OSError:
-        return  # a mount that knows no owners: the file is there, and that is what counts
+    give(path, path.parent)
 
 
 def _why(error: OSError) -> str:

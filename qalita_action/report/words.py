@@ -173,13 +173,14 @@ def published(receipt: Receipt | None) -> tuple[str, Tone]:
     if receipt is None:
         return "nothing was sent", "doubtful"
     kept = f"kept in {receipt.spool}" if receipt.spool else ""
+    rejected = f"{plural(len(receipt.rejected), 'row')} rejected" if receipt.rejected else ""
     match receipt.status:
         case "recorded":
-            rejected = f"{plural(len(receipt.rejected), 'row')} rejected" if receipt.rejected else ""
             text = " · ".join(filter(None, ("QALITA", _counts(receipt), rejected, receipt.url)))
             return text, "doubtful" if rejected else "good"
         case "already-recorded":
-            return " · ".join(filter(None, ("already recorded", receipt.url))), "good"
+            text = " · ".join(filter(None, ("already recorded", rejected, receipt.url)))
+            return text, "doubtful" if rejected else "good"
         case "skipped":
             return f"not sent: {receipt.reason or 'no reason given'}", "doubtful"
         case "not-delivered":
