@@ -61,6 +61,8 @@ def main() -> None:
     """Console script. Turns SIGTERM into an unwinding, and anything unforeseen into exit 70."""
     # One run, whose rows are trees that live until its end: looking for cycles doubles a large one's time.
     gc.disable()
+    # pydantic would look through every installed package for plugins, and run what it finds.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     signal.signal(signal.SIGTERM, _terminate)
     try:
         app()

@@ -33,7 +33,7 @@ def _nothing() -> list[int]:
 def scores(datasets: Iterable[Dataset], pairs: Pairs, policy: Policy) -> Scores:
     by_dimension: defaultdict[str, list[int]] = defaultdict(_nothing)
     by_dataset: defaultdict[str, list[int]] = defaultdict(_nothing)
-    by_column: defaultdict[str, list[int]] = defaultdict(_nothing)
+    by_place: defaultdict[tuple[str, str], list[int]] = defaultdict(_nothing)
     for check, result in pairs:
         place = _PLACE.get(result.status)
         if place is None or check.kind == "unit_test":
@@ -42,9 +42,10 @@ def scores(datasets: Iterable[Dataset], pairs: Pairs, policy: Policy) -> Scores:
         if check.dataset:
             by_dataset[check.dataset][place] += 1
             if check.column:
-                by_column[f"{check.dataset}.{check.column}"][place] += 1
+                by_place[check.dataset, check.column][place] += 1
     overall = _nothing() if not by_dimension else [sum(c) for c in zip(*by_dimension.values(), strict=True)]
     warn = Fraction(policy.warn_score).as_integer_ratio()
+    by_column = _joined(by_place)
     broken = {d.key for d in datasets if d.run and d.run.status in ("errored", "partial")}
     reason = _undecided(pairs, policy.max_undecided) or (None if any(overall) else "no check was executed")
     return Scores(
@@ -58,6 +59,16 @@ def scores(datasets: Iterable[Dataset], pairs: Pairs, policy: Policy) -> Scores:
         },
         by_column=_means(by_column, warn),
     )
+
+
+def _joined(tallies: dict[tuple[str, str], list[int]]) -> dict[str, list[int]]:
+    """`<dataset key>.<column>` -> tally. A dot in a column's name may give two places one name."""
+    found: dict[str, list[int]] = {}
+    for (dataset, column), tally in tallies.items():
+        name = f"{dataset}.{column}"
+        same = found.get(name)
+        found[name] = tally if same is None else [a + b for a, b in zip(same, tally, strict=True)]
+    return found
 
 
 def _means(tallies: dict[str, list[int]], warn: tuple[int, int]) -> dict[str, float | None]:

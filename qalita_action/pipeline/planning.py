@@ -60,6 +60,7 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
     manifests: dict[str, Path] = {}
     states: dict[str, Path] = {}
     errors: list[IngestError] = []
+    held: list[dbt.Evidence] = []
     for files in found:
         try:
             evidence = dbt.read(files, vetting)
@@ -73,13 +74,16 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
             errors.append(e)
             continue
         ingests.append(ingest)
+        held.append(evidence)
         folders[ingest.run.key] = folder
         manifests[ingest.run.key] = files.manifest
         if evidence.state:  # dbt takes it from the project's folder
             project = files.project_file.parent if files.project_file else files.directory.parent
             states[ingest.run.key] = project / evidence.state
     raise_all(errors)
-    return Plan(ingests=tuple(ingests), folders=folders, manifests=manifests, states=states)
+    return Plan(
+        ingests=tuple(ingests), folders=folders, manifests=manifests, states=states, evidence=tuple(held)
+    )
 
 
 def planned(resolved: Resolved, ingests: Sequence[Ingest], world: World) -> list[tuple[PlannedRequest, ...]]:

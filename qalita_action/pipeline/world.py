@@ -42,9 +42,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One document per dbt project, sorted by directory; and by run key where each project lies in the
-    repository, its manifest, and the folder of dbt's --state."""
+    repository, its manifest, and the folder of dbt's --state. evidence: what the documents were made of, held
+    to the end, since taking a large manifest's rows down costs more than keeping them."""
 
     ingests: tuple[Ingest, ...]
     folders: dict[str, str]
     manifests: dict[str, Path] = msgspec.field(default_factory=dict)
     states: dict[str, Path] = msgspec.field(default_factory=dict)
+    evidence: tuple[dbt.Evidence, ...] = ()

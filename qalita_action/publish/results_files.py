@@ -51,7 +51,7 @@ def files(ingest: Ingest, *, detail: Detail = "column") -> Files:
 
 
 def _metrics(ingest: Ingest, scopes: Scopes, detail: Detail, sent: ScoresSent) -> list[Json]:
-    pairs = _pairs(ingest, scopes)
+    pairs = _pairs(ingest)
     found = _of_source(ingest, pairs, scopes.source, sent)
     if detail != "source":
         found += _of_tables(ingest, pairs, scopes, sent)
@@ -62,9 +62,8 @@ def _metrics(ingest: Ingest, scopes: Scopes, detail: Detail, sent: ScoresSent) -
     return found
 
 
-def _pairs(ingest: Ingest, scopes: Scopes) -> list[tuple[Check, Result]]:
-    found = ((check, scopes.results.get(check.key)) for check in ingest.checks)
-    return [(check, result) for check, result in found if result is not None]
+def _pairs(ingest: Ingest) -> list[tuple[Check, Result]]:
+    return list(zip(ingest.checks, ingest.results, strict=True))
 
 
 def _of_source(
@@ -105,10 +104,11 @@ def _of_tables(
 
 
 def _of_columns(ingest: Ingest, scopes: Scopes) -> list[Json]:
+    places = dict.fromkeys((c.dataset or "", c.column) for c in ingest.checks if c.column)
     columns = {
-        f"{c.dataset}.{c.column}": (table, c.column)
-        for c in ingest.checks
-        if c.column and (table := scopes.names.get(c.dataset or ""))
+        f"{dataset}.{column}": (table, column)
+        for dataset, column in places
+        if (table := scopes.names.get(dataset))
     }
     return [
         _metric("score", fraction(score), scopes.column(*columns[key]))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from decimal import ROUND_DOWN, Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import msgspec
 
-from qalita_action.model import Ingest
+from qalita_action.model import Check, Ingest, Result
 
 Json = dict[str, Any]
 # The share of the enabled data tests that a selected run must have decided to move its source's score.
@@ -66,8 +66,15 @@ class Scopes:
     def __init__(self, ingest: Ingest) -> None:
         self.source: Json = {"perimeter": "dataset", "value": ingest.source.name}
         self.names = {dataset.key: dataset.scope for dataset in ingest.datasets}
-        self.checks = {check.key: check for check in ingest.checks}
-        self.results = {result.check: result for result in ingest.results}
+        self._ingest = ingest
+
+    @cached_property
+    def checks(self) -> dict[str, Check]:
+        return {check.key: check for check in self._ingest.checks}
+
+    @cached_property
+    def results(self) -> dict[str, Result]:
+        return {result.check: result for result in self._ingest.results}
 
     def table(self, name: str) -> Json:
         return {"perimeter": "table", "value": name, "parent_scope": self.source}
