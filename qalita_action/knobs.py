@@ -55,7 +55,21 @@ KNOBS: dict[str, Knob] = {
     ),
     "dry_run": Knob("Print what would be published and send nothing.", "", "off"),
     "output": Knob("json: stdout holds the document alone.", "text|json", "text"),
-    "fail_on": Knob("What makes the step fail.", "fail|warn|never", "fail"),
+    "fail_on": Knob(
+        "What makes the step fail; new: failures that the base run did not have.",
+        "fail|warn|new|never",
+        "fail",
+    ),
+    "min_score": Knob("The least score of a run, in percent; no score is below any.", "NUMBER", "none"),
+    "max_score_drop": Knob(
+        "The most that the score may fall against the base, in points of a hundred.", "NUMBER", "none"
+    ),
+    "allow_failures": Knob(
+        "The allowlist: failures that do not block until a day; `qalita-ingest accept` writes it.",
+        "FILE",
+        ".qalita/allow-failures.yml",
+    ),
+    "mention_owners": Knob("Comments name the owners of what broke with an @: they are notified.", "", "off"),
     "on_empty": Knob(
         "When dbt's selection matched nothing: pass with a notice, or exit 3.",
         "pass|fail",
@@ -138,7 +152,7 @@ KNOBS: dict[str, Knob] = {
     ),
 }
 # Flags without a value.
-SWITCHES = frozenset({"dry_run", "send_messages", "send_sql", "skip_ssl_verify", "verbose"})
+SWITCHES = frozenset({"dry_run", "mention_owners", "send_messages", "send_sql", "skip_ssl_verify", "verbose"})
 # May be given several times.
 LISTS = frozenset({"results", "require_run", "dimensions"})
 # Never from a file inside the workspace: a pull request could change it and send the token elsewhere.

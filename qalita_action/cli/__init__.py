@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qalita_action import __version__
+from qalita_action.cli.accept import accept_command
 from qalita_action.cli.answering import Terminated
 from qalita_action.cli.check import check_command
 from qalita_action.cli.context import context_command
@@ -47,6 +48,7 @@ app.command("run", context_settings=PASSED_ON)(run_command)
 app.command("replay")(replay_command)
 app.command("context")(context_command)
 app.command("check")(check_command)
+app.command("accept")(accept_command)
 app.command("sandbox")(sandbox_command)
 
 

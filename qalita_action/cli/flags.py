@@ -44,12 +44,14 @@ def flags_of(
     return decorate
 
 
-def also(name: str, annotation: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def also(
+    name: str, annotation: Any, default: Any = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """One more flag that is no setting: it stands on this command line alone."""
 
     def decorate(wrapper: Callable[..., None]) -> Callable[..., None]:
         flags = inspect.signature(wrapper)
-        more = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+        more = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         wrapper.__signature__ = flags.replace(parameters=[*flags.parameters.values(), more])  # type: ignore[attr-defined]
         wrapper.__annotations__ = {**wrapper.__annotations__, name: annotation}
         return wrapper

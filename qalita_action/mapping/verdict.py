@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import assert_never
 
+from qalita_action.mapping import score_gate
+from qalita_action.mapping.allowing import Allowances
+from qalita_action.mapping.excuses import excused
 from qalita_action.mapping.selectors import selected
 from qalita_action.model import EXECUTED, Reason, Verdict
 
@@ -19,14 +22,18 @@ def verdict(ingests: Iterable[Ingest], gate: Gate) -> Verdict:
     """One verdict over all projects of the call.
 
     state: `nothing-tested` where checks were expected and none passed, warned, failed or errored, and nothing
-    else is wrong: never `passed`.
+    else is wrong: never `passed`. What is set aside (known, allowed) is `failed`, and does not block.
     """
     ingests = tuple(ingests)
-    found = tuple(reason for ingest in ingests for reason in reasons(ingest, gate))
+    allowances = Allowances(gate.allowances, ingests, gate.today)
+    judged = [r for i in ingests for r in excused(i, reasons(i, gate), gate, allowances)]
+    judged += [r for i in ingests for r in score_gate.reasons(i, gate)]
+    found = tuple(r for r in judged if r.excuse is None)
+    set_aside = tuple(r for r in judged if r.excuse)
     tested = any(r.status in EXECUTED for i in ingests for r in i.results)
     expected = any(i.checks for i in ingests)
     state: GateState
-    if found:
+    if judged:
         state = "failed"
     elif expected and not tested:
         state = "nothing-tested"
@@ -35,11 +42,11 @@ def verdict(ingests: Iterable[Ingest], gate: Gate) -> Verdict:
     match gate.fail_on:
         case "never":
             blocks = False
-        case "fail" | "warn":
+        case "fail" | "warn" | "new":
             blocks = bool(found)
         case _:
             assert_never(gate.fail_on)
-    return Verdict(state=state, blocks=blocks, reasons=found)
+    return Verdict(state=state, blocks=blocks, reasons=found, excused=set_aside, notices=allowances.notices)
 
 
 def reasons(ingest: Ingest, gate: Gate) -> Iterator[Reason]:

@@ -48,8 +48,10 @@ from qalita_action.model.document import (
     to_json,
 )
 from qalita_action.model.stages import (
+    Allowance,
     Api,
     CIContext,
+    Excuse,
     Finding,
     Gate,
     GateLevel,
@@ -72,6 +74,7 @@ __all__ = [
     "DIMENSIONS",
     "EXECUTED",
     "SCHEMA_VERSION",
+    "Allowance",
     "Api",
     "ArtifactVerdict",
     "Base",
@@ -88,6 +91,7 @@ __all__ = [
     "DatasetRun",
     "Definition",
     "Difference",
+    "Excuse",
     "Extent",
     "Finding",
     "Gate",

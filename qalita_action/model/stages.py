@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 import msgspec
@@ -51,32 +52,59 @@ class Policy(Value, frozen=True, kw_only=True):
     tool: Tool
 
 
-GateLevel = Literal["fail", "warn", "never"]
+GateLevel = Literal["fail", "warn", "new", "never"]
 GateState = Literal["passed", "failed", "nothing-tested"]
 
 
+# known: the base had it too; no-base: there is none, so that nobody knows what is new.
+Excuse = Literal["known", "allowed", "no-base"]
+
+
+class Allowance(Value, frozen=True, kw_only=True):
+    """An entry of the allowlist: a check or dataset by key or name, or a selector; until a day (YYYY-MM-DD),
+    that day included."""
+
+    check: str | None = None
+    selector: str | None = None
+    reason: str | None = None
+    owner: str | None = None
+    expires: str
+
+
 class Gate(Value, frozen=True, kw_only=True):
-    """What the verdict is judged by."""
+    """What the verdict is judged by. Scores are in points of a hundred, as decimal text; comparisons by run
+    key; today is a day in UTC."""
 
     fail_on: GateLevel = "fail"
     require_run: tuple[str, ...] = ()
+    min_score: str | None = None
+    max_score_drop: str | None = None
+    allowances: tuple[Allowance, ...] = ()
+    today: date | None = None
+    comparisons: dict[str, Comparison] = msgspec.field(default_factory=dict)
 
 
 class Reason(Value, frozen=True, kw_only=True):
-    """Why the gate says no. subject: key of the check or dataset, or None for the run itself."""
+    """Why the gate says no, or would but for an excuse. subject: key of the check or dataset, or None for the
+    run itself. by: the allowlist's entry, or since when it is known."""
 
     code: str
     subject: str | None
     text: str
+    excuse: Excuse | None = None
+    by: str | None = None
 
 
 class Verdict(Value, frozen=True, kw_only=True):
     """Decided once, from data. state tells what was shown about the data; blocks tells whether the gate
-    exits non-zero; under fail_on=never it never does."""
+    exits non-zero; under fail_on=never it never does. excused: what is set aside, failures still.
+    notices: entries of the allowlist that want a look."""
 
     state: GateState
     blocks: bool
     reasons: tuple[Reason, ...]
+    excused: tuple[Reason, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 Api = Literal["auto", "results", "ingestion", "folder"]
@@ -180,6 +208,7 @@ class ReportOptions(Value, frozen=True, kw_only=True):
     folders    run key -> the dbt project's folder in the repository; missing: the root
     movements  run key -> why its score moved; missing: nothing to compare with
     comparisons run key -> what is new, known and fixed against its base; missing: never asked
+    mention_owners  comments may ping the owners of what broke
     """
 
     output: Literal["text", "json"] = "text"
@@ -195,3 +224,4 @@ class ReportOptions(Value, frozen=True, kw_only=True):
     folders: dict[str, str] = msgspec.field(default_factory=dict)
     movements: dict[str, Movement] = msgspec.field(default_factory=dict)
     comparisons: dict[str, Comparison] = msgspec.field(default_factory=dict)
+    mention_owners: bool = False

@@ -3,6 +3,7 @@
 Only the two ends touch the world, and both get what they need as arguments: no os.environ, no printing.
 """
 
+from qalita_action.pipeline.accepting import accept
 from qalita_action.pipeline.checking import check
 from qalita_action.pipeline.planning import detect, plan, planned
 from qalita_action.pipeline.replaying import Replayed, replay
@@ -15,6 +16,7 @@ __all__ = [
     "Plan",
     "Replayed",
     "World",
+    "accept",
     "check",
     "detect",
     "is_told_already",

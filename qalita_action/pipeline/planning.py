@@ -8,6 +8,7 @@ import msgspec
 
 from qalita_action import ci, dbt, mapping, publish, report, workspace
 from qalita_action.errors import IngestError, raise_all
+from qalita_action.model import Gate
 from qalita_action.pipeline.world import TOOL, Plan, World
 from qalita_action.redact import clean_line
 
@@ -86,8 +87,15 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
     )
 
 
+def plain(gate: Gate) -> Gate:
+    """As judged from the documents alone. The page that the platform gets is drawn from it: what is published
+    is the same with and without a base or an allowlist."""
+    fail_on = "fail" if gate.fail_on == "new" else gate.fail_on
+    return Gate(fail_on=fail_on, require_run=gate.require_run, min_score=gate.min_score)
+
+
 def planned(resolved: Resolved, ingests: Sequence[Ingest], world: World) -> list[tuple[PlannedRequest, ...]]:
     """What would be sent, request by request, without a call or an account."""
     target = publish.connect(resolved.settings.target(TOOL), now=world.now(), need_account=False)
-    verdict = mapping.verdict(tuple(ingests), resolved.settings.gate())
+    verdict = mapping.verdict(tuple(ingests), plain(resolved.settings.gate()))
     return [publish.planned(target, ingest, report.page(ingest, verdict)) for ingest in ingests]

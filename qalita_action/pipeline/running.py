@@ -8,14 +8,15 @@ import msgspec
 
 from qalita_action import dbt, mapping, publish, report, workspace
 from qalita_action.errors import ExitCode, IngestError, flatten, raise_all
-from qalita_action.model import Comparison, Ingest, Movement, Receipt, ReportOptions, RunWarning
-from qalita_action.pipeline import keeping
+from qalita_action.model import Allowance, Comparison, Ingest, Movement, Receipt, ReportOptions, RunWarning
+from qalita_action.pipeline import allowances, keeping
 from qalita_action.pipeline.basing import Search, bases
-from qalita_action.pipeline.planning import plan
+from qalita_action.pipeline.planning import plain, plan
 from qalita_action.pipeline.world import TOOL, Outcome, Plan, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from qalita_action.model import CIContext, Past, Verdict
     from qalita_action.settings import Resolved, Settings
@@ -42,16 +43,26 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
         planned = plan(settings, context, world)
     except IngestError as e:
         errors.append(e)
+    allowed: tuple[Allowance, ...] = ()
+    try:
+        allowed = allowances.read(world.workspace, settings.allow_failures)
+    except IngestError as e:
+        errors.append(e)
     raise_all(errors)
 
-    ingests = planned.ingests
+    ingests, gate = planned.ingests, settings.gate()
+    pages, spools = _kept(ingests, mapping.verdict(ingests, plain(gate)), context, settings, world, target)
     found = bases(_search(settings, context, world, planned, target))
     comparisons, movements = _compared(ingests, found)
-    verdict = mapping.verdict(ingests, settings.gate())
+    verdict = mapping.verdict(
+        ingests,
+        msgspec.structs.replace(gate, allowances=allowed, today=world.now().date(), comparisons=comparisons),
+    )
     if target is None:
         receipts = tuple(_skipped(i, withheld or "") for i in ingests)
     else:
-        receipts = _publish(target, ingests, verdict, context, settings, world)
+        sent = publish.send(target, ingests, pages, spools, is_change=context.is_change, now=world.now)
+        receipts = tuple(keeping.told(r, context.ci.provider, world.workspace, world.env) for r in sent)
     return Outcome(
         context=context,
         ingests=ingests,
@@ -95,24 +106,25 @@ def _compared(
     return comparisons, movements
 
 
-def _publish(
-    target: publish.Connection,
+def _kept(
     ingests: tuple[Ingest, ...],
-    verdict: Verdict,
+    drawn: Verdict,
     context: CIContext,
     settings: Settings,
     world: World,
-) -> tuple[Receipt, ...]:
-    keep = settings.api != "folder"  # a folder has a report of its own, and nothing to keep for later
-    pages = [report.page(ingest, verdict) if keep else b"" for ingest in ingests]
-    spools = [
-        publish.spool.write(ingest, page, world.workspace / settings.spool_dir, is_change=context.is_change)
-        if keep
-        else None
+    target: publish.Connection | None,
+) -> tuple[list[bytes], list[Path | None]]:
+    """Pages and spools, on disk before the first call, be it only to look for a base. A folder has a report of
+    its own, and nothing to keep for later."""
+    if target is None or settings.api == "folder":
+        return [b""] * len(ingests), [None] * len(ingests)
+    folder = world.workspace / settings.spool_dir
+    pages = [report.page(ingest, drawn) for ingest in ingests]
+    spools: list[Path | None] = [
+        publish.spool.write(ingest, page, folder, is_change=context.is_change)
         for ingest, page in zip(ingests, pages, strict=True)
     ]
-    receipts = publish.send(target, ingests, pages, spools, is_change=context.is_change, now=world.now)
-    return tuple(keeping.told(r, context.ci.provider, world.workspace, world.env) for r in receipts)
+    return pages, spools
 
 
 def run_dbt(resolved: Resolved, command: Sequence[str], world: World) -> tuple[int, Resolved, World]:
@@ -147,6 +159,7 @@ def report_options(settings: Settings, outcome: Outcome, world: World, *, color:
         folders=outcome.folders,
         movements=outcome.movements,
         comparisons=outcome.comparisons,
+        mention_owners=settings.mention_owners,
     )
 
 

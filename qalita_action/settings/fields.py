@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from qalita_action import model
@@ -16,6 +17,7 @@ from qalita_action.model import DIMENSIONS
 from qalita_action.redact import Secret
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_POINTS = re.compile(r"\d{1,3}(\.\d{1,6})?")
 SELECTOR_METHODS = ("tag", "path", "source")
 
 
@@ -48,7 +50,11 @@ class Settings(BaseModel):
     on_publish_failure: Literal["auto", "fail", "warn"] = _field("on_publish_failure", "auto")
     dry_run: bool = _field("dry_run", False)
     output: Literal["text", "json"] = _field("output", "text")
-    fail_on: Literal["fail", "warn", "never"] = _field("fail_on", "fail")
+    fail_on: Literal["fail", "warn", "new", "never"] = _field("fail_on", "fail")
+    min_score: str | None = _field("min_score", None)
+    max_score_drop: str | None = _field("max_score_drop", None)
+    allow_failures: str | None = _field("allow_failures", None)
+    mention_owners: bool = _field("mention_owners", False)
     on_empty: Literal["auto", "pass", "fail"] = _field("on_empty", "auto")
     baseline: str | None = _field("baseline", None)
     baseline_env: str | None = _field("baseline_env", None)
@@ -99,6 +105,21 @@ class Settings(BaseModel):
         if found is not None and not isinstance(found, dict):
             raise PydanticCustomError("matrix", "a JSON object, as ${{ toJSON(matrix) }} gives it")
         return value if found else None
+
+    @field_validator("min_score", "max_score_drop", mode="before")
+    @classmethod
+    def _are_points(cls, value: Any, info: ValidationInfo) -> Any:
+        """`90`, `90.5`, `90 %`. A least score of 0.9 is meant as 90 %, and would be no gate at all."""
+        if value is None:
+            return None
+        text = str(value).strip()
+        number = text.removesuffix("%").strip()
+        expected = "points of a hundred: 0 to 100, such as 90 or 90.5 %"
+        if not _POINTS.fullmatch(number) or float(number) > 100:
+            raise PydanticCustomError("points", expected)
+        if info.field_name == "min_score" and 0 < float(number) <= 1 and "%" not in text:
+            raise PydanticCustomError("points", f"{expected}; for nine tenths write 90")
+        return number
 
     @field_validator("dimensions")
     @classmethod
@@ -173,7 +194,13 @@ class Settings(BaseModel):
         )
 
     def gate(self) -> model.Gate:
-        return model.Gate(fail_on=self.fail_on, require_run=self.require_run)
+        """By the settings alone: the pipeline adds the allowlist, the day and the comparisons."""
+        return model.Gate(
+            fail_on=self.fail_on,
+            require_run=self.require_run,
+            min_score=self.min_score,
+            max_score_drop=self.max_score_drop,
+        )
 
     def vetting(self, context: model.CIContext, now: datetime) -> Vetting:
         on_empty = self.on_empty
