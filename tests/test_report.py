@@ -287,6 +287,8 @@ def test_outputs_of_one_document():
         "receipt": "recorded",
         "platform-url": "https://qalita.example.com/runs/0123",
         "spool": "",
+        "score-change": "",
+        "new-failures": "",
         "report": "r/ingest.json",
         "report-html": "r/report.html",
     }

@@ -19,9 +19,13 @@ WARN_DAYS = 14
 
 def label(entry: Allowance) -> str:
     """`test.shop.x until 2026-03-01: known bug (ana@example.com)`."""
+    return f"{entry.check or entry.selector} {terms(entry)}"
+
+
+def terms(entry: Allowance) -> str:
     who = f" ({entry.owner})" if entry.owner else ""
     why = f": {entry.reason}" if entry.reason else ""
-    return f"{entry.check or entry.selector} until {entry.expires}{why}{who}"
+    return f"until {entry.expires}{why}{who}"
 
 
 class Allowances:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from typing_extensions import assert_never
 
-from qalita_action.mapping.allowing import Allowances, label
+from qalita_action.mapping.allowing import Allowances, label, terms
 from qalita_action.mapping.comparing import is_red
 from qalita_action.model import Reason
 
@@ -48,10 +48,11 @@ class _Judge:
             return reason
         entry = self.allowances.of(subject)
         if entry:
-            return msgspec.structs.replace(reason, excuse="allowed", by=label(entry))
+            by = terms(entry) if entry.check else label(entry)
+            return msgspec.structs.replace(reason, excuse="allowed", by=by)
         over = self.allowances.expired(subject)
         if over:
-            text = f"{reason.text}; it was allowed, and that is over: {label(over)}"
+            text = f"{reason.text}; it was allowed {terms(over)}"
             return msgspec.structs.replace(reason, text=text)
         if self.gate.fail_on == "new" and self.comparison is not None:
             return self._against_base(reason, subject, self.comparison)
@@ -79,7 +80,9 @@ class _Judge:
                     )
                     return msgspec.structs.replace(reason, text=text)
                 since = difference.since if difference else None
-                return msgspec.structs.replace(reason, excuse="known", by=f"since {since}" if since else None)
+                return msgspec.structs.replace(
+                    reason, excuse="known", by=f"since {since[:10]}" if since else None
+                )
             case _:
                 assert_never(comparison.state)
 

@@ -114,8 +114,8 @@ def _kept(
     world: World,
     target: publish.Connection | None,
 ) -> tuple[list[bytes], list[Path | None]]:
-    """Pages and spools, on disk before the first call, be it only to look for a base. A folder has a report of
-    its own, and nothing to keep for later."""
+    """Pages and spools, on disk before the first call, be it only to look for a base. A folder has a report
+    of its own, and nothing to keep for later."""
     if target is None or settings.api == "folder":
         return [b""] * len(ingests), [None] * len(ingests)
     folder = world.workspace / settings.spool_dir

@@ -22,10 +22,10 @@ from qalita_action.model import (
     Rejected,
     Verdict,
 )
-from qalita_action.report import places, words
+from qalita_action.report import against, places, words
 from qalita_action.report.lines import Spots
 from qalita_action.report.rows import Lookup, cause_order, dataset_order, line_of, row_order, text_of
-from qalita_action.report.view import Fact, Section, View
+from qalita_action.report.view import Excused, Fact, Section, View
 from qalita_action.report.words import Tone
 
 # In the document for those who look; in reports with --verbose.
@@ -86,6 +86,17 @@ def build(
         reasons=reasons,
         total=total,
         sections=sections,
+        excused=tuple(map(_excused, verdict.excused)),
+        notices=tuple(line_of(text) for text in verdict.notices),
+    )
+
+
+def _excused(reason: Reason) -> Excused:
+    return Excused(
+        text=line_of(reason.text),
+        excuse=reason.excuse or "known",
+        by=line_of(reason.by),
+        is_consequence=reason.code == "skipped",
     )
 
 
@@ -150,7 +161,8 @@ def _section(
         score=scores.overall,
         score_reason=line_of(scores.overall_reason),
         movement=line_of(words.movement(movement)) if movement else "",
-        comparison=_cleaned_base(comparison),
+        comparison=(cleaned := _cleaned_base(comparison)),
+        against=against.sentence(cleaned, is_gated=any(r.excuse == "no-base" for r in verdict.excused)),
         extent=words.extent_sentence(run.extent, run.extent_reason, total),
         why_nothing=nothing,
         facts=_facts(ingest),
@@ -180,7 +192,11 @@ def _state(total: LedgerRow, broken: int, refused: bool) -> GateState:
 def _reasons_of(verdict: Verdict, look: Lookup) -> list[Reason]:
     if verdict.state != "failed":
         return []
-    return [r for r in verdict.reasons if r.subject in look.checks or r.subject in look.datasets]
+    return [
+        r
+        for r in (*verdict.reasons, *verdict.excused)
+        if r.subject in look.checks or r.subject in look.datasets
+    ]
 
 
 def _facts(ingest: Ingest) -> tuple[Fact, ...]:

@@ -7,15 +7,20 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from qalita_action.model import Level, Receipt
+from qalita_action.model import Excuse, Level, Receipt
 from qalita_action.redact import defuse
 from qalita_action.report import words
-from qalita_action.report.view import CauseView, Row, Section, View
+from qalita_action.report.view import CauseView, Excused, Row, Section, View
 from qalita_action.report.words import Tone
 
 WIDTH = 100
 CAUSES, ROWS, REASONS, WARNINGS, NAMES = 20, 20, 10, 10, 3
 
+_EXCUSE: dict[Excuse, str] = {
+    "allowed": "the allowlist names them",
+    "known": "the base had them too",
+    "no-base": "nobody knows whether they are new",
+}
 MARK: dict[Tone, str] = {"good": "✓", "doubtful": "!", "bad": "✗"}
 _LEVEL_TONE: dict[Level, Tone] = {"high": "bad", "warning": "doubtful", "info": "doubtful"}
 _TONE_COLOR: dict[Tone, str] = {"good": "32", "doubtful": "33", "bad": "31"}
@@ -96,6 +101,10 @@ class _Page:
         yield self.toned(lead, tone) + gap + self.paint(score, "1")
         facts = [fact.text for fact in section.facts if fact.label not in {"adapter", "finished", "pipeline"}]
         yield from (self.paint(line, "2") for line in _wrapped(facts, "  "))
+        if section.comparison and section.comparison.state == "compared":
+            yield self.field("AGAINST", section.against)
+        elif section.against:
+            yield "  " + self.toned(f"! {section.against}", "doubtful")
         for notice in filter(None, (section.why_nothing, section.extent)):
             yield "  " + self.toned(f"! {notice}", "doubtful")
         yield from self.what_broke(section)
@@ -188,6 +197,27 @@ class _Page:
                 yield self.field("", f"… {words.plural(more, 'more reason')}")
         elif view.state != "passed":
             yield self.field("GATE", self.toned("does not block this job", "doubtful"))
+        yield from self.set_aside()
+        for notice in islice(view.notices, WARNINGS):
+            yield self.field("", f"! {notice}")
+        if (more := len(view.notices) - WARNINGS) > 0:
+            yield self.field("", f"… {words.plural(more, 'more notice')} of the allowlist")
+
+    def set_aside(self) -> Iterator[str]:
+        """What did not block, by its excuse: failures still, each with who lets it pass."""
+        by_excuse: dict[str, list[Excused]] = {}
+        for excused in self.view.excused:
+            by_excuse.setdefault(_EXCUSE[excused.excuse], []).append(excused)
+        for told, every in by_excuse.items():
+            found = [e for e in every if not e.is_consequence]
+            followed = len(every) - len(found)
+            more_text = f", and {followed:,} skipped because of them" if followed else ""
+            yield self.field("", f"{words.plural(len(found), 'failure')} set aside{more_text}: {told}")
+            for excused in found[:REASONS]:
+                by = f" {excused.by}" if excused.by and excused.excuse != "no-base" else ""
+                yield self.field("", cut_middle(f"- {excused.text}{by}", WIDTH - 13))
+            if (more := len(found) - REASONS) > 0:
+                yield self.field("", f"… {words.plural(more, 'more failure')}")
 
 
 def _cell(text: str, width: int) -> str:
@@ -198,7 +228,7 @@ def _cell(text: str, width: int) -> str:
 def _cause_cells(cause: CauseView) -> tuple[str, str, str, str]:
     place = cause.place
     where = (f"{place.path}:{place.line}" if place.line else place.path) if place else ""
-    return cause.subject, cause.fact, where, cause.owner
+    return cause.subject, " · ".join(filter(None, (cause.tag, cause.fact))), where, cause.owner
 
 
 def _cause_widths(causes: Sequence[CauseView]) -> list[int]:

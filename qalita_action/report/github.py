@@ -11,7 +11,7 @@ from typing import Literal
 
 from qalita_action.model import Difference, Status, Value
 from qalita_action.redact import cut, for_workflow_command
-from qalita_action.report import words
+from qalita_action.report import against, words
 from qalita_action.report.view import DatasetRow, Place, Row, Section, View
 
 ANNOTATIONS_A_LEVEL = 9
@@ -130,14 +130,22 @@ def _command(annotation: _Annotation) -> str:
 # ---------------------------------------------------------------- outputs
 
 
+def _sum(counts: list[int | None]) -> str:
+    """Empty where one of them is not known: a part is not the whole."""
+    known = [count for count in counts if count is not None]
+    return str(sum(known)) if len(known) == len(counts) else ""
+
+
 def outputs(view: View, *, report: str, page: str) -> dict[str, str]:
     """What later steps read. score is a percentage with one decimal, rounded down, empty where there is none.
-    Several documents: totals; score, run-key, receipt, platform-url and spool in the view's order (worst
-    first), joined by commas. report and page: paths of ingest.json and report.html."""
+    Several documents: totals; score, score-change, run-key, receipt, platform-url and spool in the view's
+    order (worst first), joined by commas. report and page: paths of ingest.json and report.html."""
     total, receipts = view.total, [section.receipt for section in view.sections]
     return {
         "verdict": view.state,
         "score": ",".join(words.percent(section.score).removesuffix(" %") for section in view.sections),
+        "score-change": ",".join(map(against.score_change, view.sections)),
+        "new-failures": _sum(list(map(against.new_failures, view.sections))),
         "passed": str(total.passed),
         "warned": str(total.warned),
         "failed": str(total.failed),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from qalita_action.model import Cause, Check, Comparison, Dataset, Ingest, Level, Result, Status
 from qalita_action.redact import clean_line, clean_text, cut, mask_tokens
-from qalita_action.report import places, words
+from qalita_action.report import against, places, words
 from qalita_action.report.lines import Spot, Spots
 from qalita_action.report.view import CauseView, DatasetRow, Place, Row
 
@@ -194,6 +194,7 @@ class Lookup:
             followed=self.followed(cause),
             followed_count=len(cause.consequences),
             command=_command(checks, own, dataset),
+            tag=against.tag([r.difference for r in checks] or [own.difference if own else None]),
         )
 
 

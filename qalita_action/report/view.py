@@ -10,6 +10,7 @@ from qalita_action.model import (
     CheckKind,
     Comparison,
     Difference,
+    Excuse,
     GateState,
     LedgerRow,
     Level,
@@ -84,6 +85,17 @@ class CauseView(Value, frozen=True, kw_only=True):
     followed: str
     followed_count: int
     command: str
+    tag: str = ""  # new, worse or known, against the base; empty where nothing was compared
+
+
+class Excused(Value, frozen=True, kw_only=True):
+    """A failure that the gate set aside, and a failure still. by: the allowlist's entry, or since when.
+    is_consequence: it was skipped because of another."""
+
+    text: str
+    excuse: Excuse
+    by: str
+    is_consequence: bool
 
 
 class Fact(Value, frozen=True, kw_only=True):
@@ -104,6 +116,7 @@ class Section(Value, frozen=True, kw_only=True):
     score_reason: str
     movement: str
     comparison: Comparison | None
+    against: str  # the comparison in a line; empty where there is nothing to say
     extent: str
     why_nothing: str
     facts: tuple[Fact, ...]
@@ -133,3 +146,5 @@ class View(Value, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     total: LedgerRow
     sections: tuple[Section, ...]
+    excused: tuple[Excused, ...] = ()
+    notices: tuple[str, ...] = ()
