@@ -138,7 +138,7 @@ def _section(
     quiet: frozenset[str],
 ) -> Section:
     source, run, scores = ingest.source, ingest.run, ingest.scores
-    look = Lookup(ingest, folder, comparison, spots)
+    look, base = Lookup(ingest, folder, comparison, spots), _cleaned_base(comparison)
     rows = tuple(sorted(map(look.row, _worth_a_row(ingest.checks, look)), key=row_order))
     shown = look.worth_a_row(ingest.datasets)
     datasets = tuple(sorted(map(look.dataset_row, shown), key=dataset_order))
@@ -161,8 +161,8 @@ def _section(
         score=scores.overall,
         score_reason=line_of(scores.overall_reason),
         movement=line_of(words.movement(movement)) if movement else "",
-        comparison=(cleaned := _cleaned_base(comparison)),
-        against=against.sentence(cleaned, is_gated=any(r.excuse == "no-base" for r in verdict.excused)),
+        comparison=base,
+        against=against.sentence(base, is_gated=any(r.excuse == "no-base" for r in verdict.excused)),
         extent=words.extent_sentence(run.extent, run.extent_reason, total),
         why_nothing=nothing,
         facts=_facts(ingest),
