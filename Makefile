@@ -117,6 +117,19 @@ sandbox: $(READY)          ## serve the stand-in's pages on the demo's database
 	@mkdir -p $(DEMO)
 	$(BIN)/qalita-ingest sandbox --database $(DEMO)/sandbox.db
 
+# Chromium and a way to drive it, for what only a browser can tell.
+BROWSER := $(DEMO)/browser
+.PHONY: pictures
+pictures: $(READY) $(BROWSER)/.ready  ## the pictures of docs/images, of the example's own run
+	$(BIN)/python scripts/make_screenshots.py docs/images --node $(BROWSER)
+
+$(BROWSER)/.ready: scripts/shoot.mjs
+	@mkdir -p $(BROWSER)
+	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
+	@npm install --silent --no-audit --no-fund --prefix $(BROWSER) playwright-core@1.64.1
+	@cp scripts/shoot.mjs $(BROWSER)/
+	@touch $@
+
 fuzz: $(READY)             ## any bytes in place of any artifact, for a minute, and what large ones cost
 	$(BIN)/python scripts/fuzz.py --seconds 60
 	$(BIN)/python scripts/fuzz_memory.py

@@ -1,10 +1,10 @@
 """The pictures in docs/images: job summary, HTML report and the sandbox's pages, of the example's own run.
 
-    python scripts/make_screenshots.py FOLDER --shoot NODE_FOLDER
+    python scripts/make_screenshots.py FOLDER --node NODE_FOLDER
 
-The run is the committed sample of examples/airquality; the one that it is compared with is the same run with three
-of its results changed, so that something is new, known and fixed. The summary is rendered as GitHub renders
-Markdown (cmark-gfm, which is GitHub's), under a style sheet of our own that looks alike: GitHub's is not copied.
+The run is the committed sample of examples/airquality; the one that it is compared with is the same run with
+three of its results changed, so that something is new, known and fixed. The summary is rendered as GitHub
+renders Markdown (by cmark-gfm), under a style sheet of our own that looks alike: GitHub's is not copied.
 """
 
 from __future__ import annotations
@@ -46,9 +46,11 @@ body { margin: 0; font: 14px/1.5 system-ui, sans-serif; color: #1f2328; backgrou
 main { max-width: 900px; margin: 0 auto; padding: 24px; overflow-wrap: anywhere }
 h2 { font-size: 1.5em; border-bottom: 1px solid #d1d9e0; padding-bottom: .3em } h3 { font-size: 1.25em }
 table { border-collapse: collapse; display: block; max-width: 100%; overflow: auto }
-th, td { border: 1px solid #d1d9e0; padding: 6px 13px; text-align: left } tr:nth-child(2n) { background: #f6f8fa }
+th, td { border: 1px solid #d1d9e0; padding: 6px 13px; text-align: left }
+tr:nth-child(2n) { background: #f6f8fa }
 code { font: 85% ui-monospace, monospace; background: #818b981f; border-radius: 6px; padding: .2em .4em }
-a { color: #0969da } blockquote { border-left: .25em solid #d1d9e0; margin: 0; padding: 0 1em; color: #59636e }
+a { color: #0969da }
+blockquote { border-left: .25em solid #d1d9e0; margin: 0; padding: 0 1em; color: #59636e }
 details { margin-bottom: 12px }
 """
 
@@ -96,7 +98,7 @@ def as_github_shows(markdown: str) -> str:
 
 
 def pages_of(platform: Any) -> dict[str, str]:
-    """The sandbox's pages as a person goes through them, by the picture's name: each is linked from the last."""
+    """The sandbox's pages by the picture's name, each linked from the last, as a person goes through them."""
     ways = {
         "sandbox-sources": "/",
         "sandbox-source": r'href="(/sources/\d+)">opendata_dbt-prod',
@@ -133,9 +135,16 @@ def main() -> int:
         base = project(place / "base", is_base=True)
         run(base, {**of_main, **publish}, *flags, "--env", "prod")
         now = project(place / "now", is_base=False)
-        change = {**GITHUB, "GITHUB_EVENT_NAME": "pull_request", "GITHUB_HEAD_REF": "new-station",
-                  "GITHUB_BASE_REF": "main", "GITHUB_REF": "refs/pull/7/merge", "GITHUB_SHA": "b" * 40,
-                  "GITHUB_STEP_SUMMARY": str(place / "summary.md"), "GITHUB_OUTPUT": str(place / "output")}  # fmt: skip
+        change = {
+            **GITHUB,
+            "GITHUB_EVENT_NAME": "pull_request",
+            "GITHUB_HEAD_REF": "new-station",
+            "GITHUB_BASE_REF": "main",
+            "GITHUB_REF": "refs/pull/7/merge",
+            "GITHUB_SHA": "b" * 40,
+            "GITHUB_STEP_SUMMARY": str(place / "summary.md"),
+            "GITHUB_OUTPUT": str(place / "output"),
+        }
         run(now, {**change, **publish}, *flags[:-2], "--baseline", str(base / "qalita-report/ingest.json"))
         run(now, {**of_main, **publish}, *flags, "--env", "prod")
         (place / "summary.html").write_text(
