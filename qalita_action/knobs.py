@@ -111,6 +111,19 @@ KNOBS: dict[str, Knob] = {
     "max_undecided": Knob(
         "Above this share of errored and skipped tests there is no overall score.", "NUMBER", "0.1"
     ),
+    "comment": Knob(
+        "A comment on the pull or merge request, kept up to date. changes: once something is failing, new or"
+        " fixed; failures: once something is failing; always: from the first run on.",
+        "off|changes|failures|always",
+        "changes on GitHub, and on GitLab with a gitlab-token; else off",
+    ),
+    "github_token": Knob("What the comment on GitHub is written with.", "TOKEN", "none"),
+    "gitlab_token": Knob(
+        "What the comment on GitLab is written with: a project access token with the scope `api`. The job's"
+        " own token cannot.",
+        "TOKEN",
+        "none",
+    ),
     "metrics_detail": Knob(
         "How fine the metrics of the results API are.", "source|table|column|check", "column"
     ),
@@ -157,7 +170,17 @@ SWITCHES = frozenset({"dry_run", "mention_owners", "send_messages", "send_sql", 
 LISTS = frozenset({"results", "require_run", "dimensions"})
 # Never from a file inside the workspace: a pull request could change it and send the token elsewhere.
 NOT_FROM_FILE = frozenset(
-    {"endpoint", "token", "ca_bundle", "client_cert", "client_key", "skip_ssl_verify", "config"}
+    {
+        "endpoint",
+        "token",
+        "github_token",
+        "gitlab_token",
+        "ca_bundle",
+        "client_cert",
+        "client_key",
+        "skip_ssl_verify",
+        "config",
+    }
 )
 # Facts of one run: meaningless in a committed file.
 ONE_RUN = frozenset(

@@ -39,6 +39,7 @@ GROUPS = {
     "dry_run": "What it does and what it says",
     "fail_on": "What makes it fail",
     "warn_score": "Scores",
+    "comment": "The comment on a change",
     "metrics_detail": "What goes to QALITA",
     "ca_bundle": "TLS",
     "report_dir": "Files",
@@ -46,6 +47,7 @@ GROUPS = {
 }
 # Contexts that only the runner knows: https://docs.github.com/en/actions/reference/workflows-and-actions/contexts
 FROM_CONTEXT = {
+    "github_token": "${{ github.token }}",
     "job_id": "${{ job.check_run_id }}",
     "matrix": "${{ toJSON(matrix) }}",
     "job_status": "${{ job.status }}",

@@ -146,7 +146,7 @@ def test_the_first_workflow_needs_no_account_and_runs_after_a_red_build():
     assert ours["uses"].startswith("qalita/dbt-ingest@")
     assert ours["if"] == "${{ !cancelled() }}"
     assert ours["with"] == {"dbt-outcome": "${{ steps.dbt.outcome }}", "publish": "never"}
-    assert workflow["permissions"] == {"contents": "read"}
+    assert workflow["permissions"] == {"contents": "read", "pull-requests": "write"}
 
 
 def test_the_lines_for_an_account_are_inputs():

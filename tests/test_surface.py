@@ -81,6 +81,7 @@ def test_an_input_has_a_default_only_where_a_context_knows_it(action):
     """A default would reach the container as if it had been typed, and qalita.yml would never count."""
     defaults = {name: entry["default"] for name, entry in action["inputs"].items() if "default" in entry}
     assert defaults == {
+        "github-token": "${{ github.token }}",
         "job-id": "${{ job.check_run_id }}",
         "matrix": "${{ toJSON(matrix) }}",
         "job-status": "${{ job.status }}",

@@ -101,3 +101,8 @@ def _report(outcome: Any, resolved: Resolved, world: World) -> None:
     options = pipeline.report_options(resolved.settings, outcome, world, color=color)
     rendered = report.render(outcome.ingests, outcome.verdict, outcome.receipts, options)
     report.write(rendered, options, sys.stdout, sys.stderr)
+    # Last: a forge that hangs holds back no report.
+    if commented := pipeline.comment(resolved.settings, outcome, rendered, world):
+        stream = sys.stderr if options.output == "json" else sys.stdout
+        stream.write("".join(f"{line}\n" for line in report.comment_lines(commented, options)))
+        stream.flush()

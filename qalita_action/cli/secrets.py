@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OURS = ("QALITA_", "INPUT_", "DBT_CLOUD_")
 WORDS = ("TOKEN", "PASSWORD", "PASSWD", "SECRET")
+TOKENS = ("token", "github_token", "gitlab_token")
 KEYS = ("CLIENT-KEY", "CLIENT_KEY")
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 LONG_ENOUGH = 8  # what others call a token may be a word like `true`, which must not vanish from an error
@@ -42,7 +43,7 @@ def mask(flags: Mapping[str, Any], env: Mapping[str, str]) -> None:
 
 
 def _ours(flags: Mapping[str, Any], env: Mapping[str, str]) -> Iterable[str]:
-    yield str(flags.get("token") or "")
+    yield from (str(flags.get(name) or "") for name in TOKENS)
     keys = [v for k, v in env.items() if k.startswith(OURS) and k.upper().endswith(KEYS)]
     yield from (key for key in (str(flags.get("client_key") or ""), *keys) if "-----BEGIN " in key)
     yield from (value for name, value in env.items() if name.startswith(OURS) and _has(name, WORDS))

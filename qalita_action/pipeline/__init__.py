@@ -5,6 +5,7 @@ Only the two ends touch the world, and both get what they need as arguments: no 
 
 from qalita_action.pipeline.accepting import accept
 from qalita_action.pipeline.checking import check
+from qalita_action.pipeline.commenting import comment
 from qalita_action.pipeline.planning import detect, plan, planned
 from qalita_action.pipeline.replaying import Replayed, replay
 from qalita_action.pipeline.running import is_told_already, report_options, run, run_dbt
@@ -18,6 +19,7 @@ __all__ = [
     "World",
     "accept",
     "check",
+    "comment",
     "detect",
     "is_told_already",
     "plan",

@@ -12,7 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qalita_action.model import Ingest, Receipt, ReportOptions, Verdict, to_json
+from qalita_action.redact import for_console
 from qalita_action.report.build import QUIET, build
+from qalita_action.report.comment import Comment, comment
+from qalita_action.report.commenting import Commented, CommentMode
+from qalita_action.report.commenting import put as put_comment
 from qalita_action.report.console import console
 from qalita_action.report.files import (
     DOCUMENT,
@@ -23,16 +27,40 @@ from qalita_action.report.files import (
     room_for_summary,
     write,
 )
-from qalita_action.report.github import annotate, outputs
+from qalita_action.report.forges import Thread
+from qalita_action.report.github import annotate, notice, outputs
 from qalita_action.report.github_summary import summary
 from qalita_action.report.html import html
 from qalita_action.report.lines import locate
 from qalita_action.report.receipts import receipt_lines, undelivered
 
-__all__ = ["Rendered", "page", "receipt_lines", "render", "undelivered", "write"]
+__all__ = [
+    "Comment",
+    "CommentMode",
+    "Commented",
+    "Rendered",
+    "Thread",
+    "comment_lines",
+    "page",
+    "put_comment",
+    "receipt_lines",
+    "render",
+    "undelivered",
+    "write",
+]
 
 # forges whose runners read workflow commands
 _READ_COMMANDS = frozenset({"github", "gitea", "forgejo"})
+
+
+def comment_lines(commented: Commented, options: ReportOptions) -> tuple[str, ...]:
+    """What became of the comment, for the log; as a notice too where somebody may have to act."""
+    told = f"  COMMENT    {for_console(commented.text.removeprefix('comment '))}"
+    return (told, notice(commented.text)) if _wants_notice(commented, options) else (told,)
+
+
+def _wants_notice(commented: Commented, options: ReportOptions) -> bool:
+    return commented.is_problem and options.provider in _READ_COMMANDS
 
 
 def page(ingest: Ingest, verdict: Verdict) -> bytes:
@@ -72,4 +100,5 @@ def render(
             *(annotate(view, checks=options.is_change) if reads_commands else ()),
         ),
         outputs=outputs(view, report=output_path(options, DOCUMENT), page=page_path),
+        comment=comment(ingests, view, mention_owners=options.mention_owners) if options.is_change else None,
     )

@@ -15,6 +15,7 @@ from typing import TextIO
 from qalita_action.model import ReportOptions, Value
 from qalita_action.ownership import give, make_folder
 from qalita_action.redact import for_console
+from qalita_action.report.comment import Comment
 from qalita_action.report.github_summary import SUMMARY_LIMIT
 
 DOCUMENT, PAGE = "ingest.json", "report.html"
@@ -28,6 +29,7 @@ class Rendered(Value, frozen=True, kw_only=True):
     summary: str | None
     commands: tuple[str, ...]
     outputs: dict[str, str]
+    comment: Comment | None = None
 
 
 def write(rendered: Rendered, options: ReportOptions, stdout: TextIO, stderr: TextIO | None = None) -> None:

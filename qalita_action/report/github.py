@@ -51,6 +51,11 @@ def annotate(view: View, *, checks: bool = True) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def notice(text: str) -> str:
+    """About the comment, which is of no file."""
+    return _command(_Annotation(level="notice", title="comment on the change", message=text, place=None))
+
+
 def _cautions(sections: Sequence[Section]) -> Iterable[_Annotation]:
     """Of no file: about the account and the connection. Once, however many projects there are."""
     said = dict.fromkeys(text for section in sections if section.receipt for text in section.receipt.cautions)

@@ -15,8 +15,8 @@ SUMMARY_LIMIT = 1024 * 1024
 CELL_LIMIT = 240
 REASONS = 10
 
-_MARK: dict[Tone, str] = {"good": "✅", "doubtful": "⚠️", "bad": "❌"}
-_STATUS_MARK: dict[Status, str] = {
+MARK: dict[Tone, str] = {"good": "✅", "doubtful": "⚠️", "bad": "❌"}
+STATUS_MARK: dict[Status, str] = {
     "failed": "❌",
     "errored": "❌",
     "unknown": "❌",
@@ -37,7 +37,7 @@ def summary(view: View, room: int = SUMMARY_LIMIT) -> str:
     the verdict fits."""
     alone = len(view.sections) == 1
     title = for_markdown(view.sections[0].name if alone else words.plural(len(view.sections), "project"))
-    head = f"## {_MARK[view.tone]} {title}: {for_markdown(view.headline)}\n\n"
+    head = f"## {MARK[view.tone]} {title}: {for_markdown(view.headline)}\n\n"
     if size(head) > room:
         return ""
     gate = _fitting(_gate(view), room - size(head))
@@ -66,7 +66,7 @@ def _gate(view: View) -> str:
 
 
 def _title(section: Section) -> str:
-    return f"### {_MARK[section.tone]} {for_markdown(section.name)}: {for_markdown(section.headline)}\n\n"
+    return f"### {MARK[section.tone]} {for_markdown(section.name)}: {for_markdown(section.headline)}\n\n"
 
 
 def _section(section: Section, room: int, *, title: str, gate: str) -> str:
@@ -76,7 +76,7 @@ def _section(section: Section, room: int, *, title: str, gate: str) -> str:
     left = room - size(head) - size(tail)
     if left < 0:
         return _fitting(title, room)
-    causes = _table(
+    causes = table(
         "#### What broke\n\n| | What | Found | Where | Owner |\n|---|---|---|---|---|\n",
         map(_cause, section.causes),
         len(section.causes),
@@ -84,7 +84,7 @@ def _section(section: Section, room: int, *, title: str, gate: str) -> str:
         lambda more: f"\n{words.plural(more, 'more cause')} in the report.\n",
     )
     rows = [row for row in section.rows if row.status not in {"passed", "reused"}]
-    details = _table(
+    details = table(
         f"<details><summary>{words.plural(len(rows), 'check')} that did not pass</summary>\n\n"
         "| | Check | Dataset | Found | Message | Where | Owner |\n|---|---|---|---|---|---|---|\n",
         map(_row, rows),
@@ -96,7 +96,7 @@ def _section(section: Section, room: int, *, title: str, gate: str) -> str:
     return head + causes + tail + details
 
 
-def _table(
+def table(
     head: str, rows: Iterable[str], count: int, room: int, tell: Callable[[int], str], foot: str = "\n"
 ) -> str:
     """As many rows as fit, then how many do not. Nothing where there is no row, or not even the head fits."""
@@ -133,7 +133,7 @@ def _cell(text: str) -> str:
     return for_markdown(cut(text, CELL_LIMIT))
 
 
-def _where(place: Place | None) -> str:
+def place_link(place: Place | None) -> str:
     if place is None:
         return ""
     code = markdown_code(f"{place.path}:{place.line}" if place.line else place.path)
@@ -141,7 +141,7 @@ def _where(place: Place | None) -> str:
 
 
 def _cause(cause: CauseView) -> str:
-    mark = _MARK["bad"] if cause.level == "high" else _MARK["doubtful"]
+    mark = MARK["bad"] if cause.level == "high" else MARK["doubtful"]
     lines = [markdown_code(cut(cause.subject, CELL_LIMIT))]
     if cause.message and (not cause.checks or cause.checks[0].status == "errored"):
         lines.append(_cell(cause.message))
@@ -154,19 +154,19 @@ def _cause(cause: CauseView) -> str:
     if cause.command:
         lines.append(f"next: {markdown_code(cause.command)}")
     owner = markdown_code(cause.owner)
-    return f"| {mark} | {'<br>'.join(lines)} | {_cell(cause.fact)} | {_where(cause.place)} | {owner} |\n"
+    return f"| {mark} | {'<br>'.join(lines)} | {_cell(cause.fact)} | {place_link(cause.place)} | {owner} |\n"
 
 
 def _row(row: Row) -> str:
     found = _cell(words.listed([words.STATUS_WORD[row.status], row.amount, row.reason]))
     dataset = markdown_code(cut(f"{row.dataset}.{row.column}" if row.column else row.dataset, CELL_LIMIT))
     cells = (
-        _STATUS_MARK[row.status],
+        STATUS_MARK[row.status],
         markdown_code(cut(row.name, CELL_LIMIT)),
         dataset,
         found,
         _cell(row.message),
-        _where(row.place),
+        place_link(row.place),
         markdown_code(cut(row.owner, CELL_LIMIT)),
     )
     return f"| {' | '.join(cells)} |\n"
@@ -216,7 +216,7 @@ def _published(section: Section) -> str:
     receipt = section.receipt
     link = f" [open](<{receipt.url}>)" if receipt and receipt.url else ""
     bare = text.replace(f" · {receipt.url}", "") if receipt and receipt.url else text
-    mark = "" if tone == "good" else f"{_MARK[tone]} "
+    mark = "" if tone == "good" else f"{MARK[tone]} "
     notes = [f"- {for_markdown(warning)}\n" for warning in section.warnings[:REASONS]]
     if len(section.warnings) > REASONS:
         notes.append(f"- … {words.plural(len(section.warnings) - REASONS, 'more note')} in the report\n")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ENV_NAMES: dict[str, tuple[str, ...]] = {
     "endpoint": ("QALITA_WORKER_ENDPOINT", "QALITA_ENDPOINT", "QALITA_AGENT_ENDPOINT"),
     "token": ("QALITA_WORKER_TOKEN", "QALITA_TOKEN", "QALITA_AGENT_TOKEN"),
+    "github_token": ("QALITA_GITHUB_TOKEN", "GITHUB_TOKEN"),
+    "gitlab_token": ("QALITA_GITLAB_TOKEN", "GITLAB_TOKEN"),
     "skip_ssl_verify": ("QALITA_SKIP_SSL_VERIFY", "SKIP_SSL_VERIFY"),
 }
 
@@ -84,7 +86,7 @@ def _invalid(error: Any, origins: Mapping[str, str]) -> SettingsError:
     name = str(error["loc"][0]) if error["loc"] else "?"
     flag = "--" + name.replace("_", "-")
     expected = (error.get("ctx") or {}).get("expected") or error["msg"]
-    shown = "(hidden)" if name in ("token", "client_key") else repr(error.get("input"))[:80]
+    shown = "(hidden)" if name == "client_key" or name.endswith("token") else repr(error.get("input"))[:80]
     return SettingsError(
         "setting-invalid",
         f"{flag} has a value that it cannot have: {shown}",
