@@ -21,6 +21,7 @@ from tests.artifact_sets import (
     name_of,
     read_set,
 )
+from tests.command import run
 
 POLICY = Policy(tool=Tool(name="qalita-dbt-ingest", version="0.0.0"))
 SETS = all_sets()
@@ -254,3 +255,12 @@ def test_a_disabled_models_test_is_not_expected():
     ingest = ingest_of(folder)
     assert key not in {c.key for c in ingest.checks}
     assert ingest.run.extent == "complete"
+
+
+def test_the_gate_names_what_a_skip_came_from_as_people_do(tmp_path):
+    """Of the example's run: no unique id in a sentence that a person reads at night."""
+    sample = Path(__file__).parent.parent / "examples/airquality/sample-target"
+    done = run("dbt", str(sample), "--publish", "never", cwd=tmp_path)
+    skipped = [line for line in done.stdout.splitlines() if ": skipped, " in line]
+    assert len(skipped) == 5, done.stdout
+    assert all(line.endswith("because of no_reading_twice") for line in skipped), skipped

@@ -59,8 +59,9 @@ def reasons(ingest: Ingest, gate: Gate) -> Iterator[Reason]:
                 code="dataset-broken", subject=dataset.key, text=f"{dataset.kind} {dataset.name}: {how}"
             )
     lost = 0
+    names = _names_of_causes(ingest)
     for check, result in zip(ingest.checks, ingest.results, strict=True):
-        reason = _of_check(check, result, gate)
+        reason = _of_check(check, result, gate, names)
         if reason:
             explained = True
             yield reason
@@ -77,6 +78,15 @@ def reasons(ingest: Ingest, gate: Gate) -> Iterator[Reason]:
             subject=None,
             text=f"dbt exited with {ingest.run.dbt_exit_code}, and no row of its results says why",
         )
+
+
+def _names_of_causes(ingest: Ingest) -> dict[str, str]:
+    """What people call the things that made others be skipped."""
+    nearest = {r.caused_by[0] for r in ingest.results if r.status == "skipped" and r.caused_by}
+    if not nearest:
+        return {}
+    named = {d.key: d.name for d in ingest.datasets if d.key in nearest}
+    return named | {c.key: c.name for c in ingest.checks if c.key in nearest}
 
 
 def _required(ingest: Ingest, gate: Gate) -> Iterator[Reason]:
@@ -102,7 +112,7 @@ def _required(ingest: Ingest, gate: Gate) -> Iterator[Reason]:
             )
 
 
-def _of_check(check: Check, result: Result, gate: Gate) -> Reason | None:
+def _of_check(check: Check, result: Result, gate: Gate, names: dict[str, str]) -> Reason | None:
     match result.status:
         case "passed" | "reused" | "not_run":
             return None
@@ -113,7 +123,8 @@ def _of_check(check: Check, result: Result, gate: Gate) -> Reason | None:
         case "unknown":
             text = f"{check.name}: {result.reason or 'unknown status'}"
         case "skipped":
-            because = result.caused_by[0] if result.caused_by else "and nothing says why"
+            nearest = result.caused_by[0] if result.caused_by else None
+            because = f"because of {names.get(nearest, nearest)}" if nearest else "and nothing says why"
             text = f"{check.name}: skipped, {because}"
         case _:
             assert_never(result.status)
