@@ -13,6 +13,7 @@ RUN ["python", "-m", "pip", "install", "--no-cache-dir", "--no-compile", "--disa
      "--root-user-action=ignore", "--require-hashes", "--no-deps", "--only-binary=:all:", \
      "--prefix=/install", "--requirement", "/build/runtime.txt"]
 COPY qalita_action /install/app/qalita_action
+COPY packs/dbt_ingest_pack /install/app/qalita_action/pack
 COPY entrypoint.py /install/app/
 # Byte code once, here: a container lives for seconds and would compile everything again at each start.
 # unchecked-hash: the times of copied files prove nothing.

@@ -140,3 +140,11 @@ def folder(found: Found, workspace: Path) -> str:
     project = found.project_file.parent.resolve()
     top = root(workspace)
     return project.relative_to(top).as_posix().removeprefix(".") if project.is_relative_to(top) else ""
+
+
+def pack_files() -> dict[str, bytes]:
+    """The pack's files, which the wheel and the image carry; a checkout has them where they are written."""
+    package = files("qalita_action")
+    carried = package / "pack"
+    folder = carried if carried.is_dir() else package / ".." / "packs" / "dbt_ingest_pack"
+    return {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}

@@ -193,7 +193,12 @@ def test_the_build_sees_only_what_the_image_is_made_of():
     lines = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
     assert rules[0] == "*"
-    assert {r for r in rules if r.startswith("!")} == {"!entrypoint.py", "!qalita_action", "!requirements"}
+    assert {r for r in rules if r.startswith("!")} == {
+        "!entrypoint.py",
+        "!packs",
+        "!qalita_action",
+        "!requirements",
+    }
 
 
 # ---------------------------------------------------------------- our own workflows

@@ -1,8 +1,9 @@
-"""What a QALITA worker runs: qalita-ingest on the worker's dbt project, into the files that the worker uploads.
+"""What a QALITA worker runs: qalita-ingest on the worker's dbt project, into the files that the worker
+uploads.
 
 The worker puts pack_conf.json and source_conf.json beside this file, and afterwards uploads metrics.json,
-recommendations.json, schemas.json and figures.json from here. Must not publish anything by itself, and must leave
-no file behind that another run made.
+recommendations.json, schemas.json and figures.json from here. Must not publish anything by itself, and must
+leave no file behind that another run made.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def main(here: Path) -> int:
 
 
 def arguments(job: Json, project: Path, made: str) -> list[str]:
-    """Ours, and after `--` dbt's. The gate is CI's: on a worker, red tests are a low score and no failed job."""
+    """Ours, and after `--` dbt's. The gate is CI's: a worker's red tests are a low score, no failed job."""
     ours = [sys.executable, "-m", "qalita_action"]
     said = ["--api", "folder", "--report-dir", made, "--fail-on", "never"]
     command = job.get("command")
@@ -67,7 +68,9 @@ def arguments(job: Json, project: Path, made: str) -> list[str]:
 def of_dimension(files: dict[str, Any], dimension: str) -> dict[str, Any]:
     """One dimension's score, for a pack of that type. Everything else belongs to the pack dbt_ingest."""
     scores = [
-        {**metric, "key": "score"} for metric in files["metrics.json"] if metric["key"] == f"score_{dimension}"
+        {**metric, "key": "score"}
+        for metric in files["metrics.json"]
+        if metric["key"] == f"score_{dimension}"
     ]
     scopes = [row for row in files["schemas.json"] if row["key"] == "dataset"]
     nothing: list[Json] = []

@@ -25,6 +25,7 @@ from qalita_action.cli.context import context_command
 from qalita_action.cli.dbt import dbt_command, run_command
 from qalita_action.cli.replay import replay_command
 from qalita_action.cli.sandbox import sandbox_command
+from qalita_action.cli.setup import setup_command
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -49,6 +50,7 @@ app.command("replay")(replay_command)
 app.command("context")(context_command)
 app.command("check")(check_command)
 app.command("accept")(accept_command)
+app.command("setup")(setup_command)
 app.command("sandbox")(sandbox_command)
 
 

@@ -32,13 +32,11 @@ def to_ingest(evidence: Evidence, context: CIContext, policy: Policy) -> Ingest:
             todo=["say it: --project NAME"],
         )
     environment = environment_of(evidence, context, policy)
-    source = Source(
-        name="-".join(p for p in (project, environment, policy.suite) if p),
+    source = Source.of(
         project=project,
         environment=environment,
         suite=policy.suite,
         adapter=evidence.adapter_type,
-        description=f"dbt project {project}, environment {environment}",
         visibility=policy.visibility,
     )
     groups = group_owners(evidence.manifest.groups)

@@ -52,6 +52,26 @@ class Source(Value, frozen=True, kw_only=True):
     description: str | None = None
     visibility: Visibility = "internal"
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        project: str,
+        environment: str,
+        suite: str | None = None,
+        adapter: str | None = None,
+        visibility: Visibility = "internal",
+    ) -> Source:
+        return cls(
+            name="-".join(part for part in (project, environment, suite) if part),
+            project=project,
+            environment=environment,
+            suite=suite,
+            adapter=adapter,
+            description=f"dbt project {project}, environment {environment}",
+            visibility=visibility,
+        )
+
 
 class Git(Value, frozen=True, kw_only=True):
     """sha is the head that people mean; checkout_sha is what the CI checked out (maybe a merge commit)."""

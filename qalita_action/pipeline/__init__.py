@@ -9,6 +9,7 @@ from qalita_action.pipeline.commenting import comment
 from qalita_action.pipeline.planning import detect, plan, planned
 from qalita_action.pipeline.replaying import Replayed, replay
 from qalita_action.pipeline.running import is_told_already, report_options, run, run_dbt
+from qalita_action.pipeline.setting_up import set_up
 from qalita_action.pipeline.world import TOOL, Outcome, Plan, World
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "report_options",
     "run",
     "run_dbt",
+    "set_up",
 ]

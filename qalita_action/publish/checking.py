@@ -10,6 +10,7 @@ from qalita_action.model import Finding
 from qalita_action.publish import results_api
 from qalita_action.publish.answers import row
 from qalita_action.publish.choose import choose
+from qalita_action.publish.packs import find_pack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +102,7 @@ def _user(chosen: Chosen) -> Finding:
 def _pack(connection: Connection, client: Client, budget: Budget) -> Finding:
     name = connection.target.pack
     try:
-        pack_id, version_id = results_api.find_pack(client, name, budget)
+        pack_id, version_id = find_pack(client, name, budget)
     except IngestError as e:
         return _wrong("pack", e)
     return Finding(subject="pack", ok=True, text=f"{name}: pack {pack_id}, newest version {version_id}")

@@ -4,7 +4,6 @@ not decide whether to publish, and must not guess beyond what the platform's own
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +11,12 @@ import msgspec
 
 from qalita_action.errors import IngestError, SettingsError
 from qalita_action.http import Budget, Client, LostAnswer, json_body
-from qalita_action.model import Ingest, PlannedRequest, Receipt, Target, to_json
+from qalita_action.model import Ingest, PlannedRequest, Receipt, Source, Target, to_json
 from qalita_action.publish import job as jobs
 from qalita_action.publish.answers import identity, row
 from qalita_action.publish.job import Place, listed
 from qalita_action.publish.opening import CREATE, open_job
+from qalita_action.publish.packs import find_pack
 from qalita_action.publish.results_files import Files, files
 from qalita_action.publish.results_scopes import scores_sent
 from qalita_action.publish.uploads import Uploader
@@ -30,8 +30,6 @@ VERSION = "/api/v1/version"
 INFO = "/api/v1/info"
 SOURCES = "/api/v2/sources"
 PUBLISH_SOURCE = "/api/v1/sources/publish"
-PACKS = "/api/v2/packs"
-SEMVER = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(?:\+.*)?")
 Json = dict[str, Any]
 
 
@@ -126,7 +124,11 @@ def find_or_make_source(client: Client, target: Target, ingest: Ingest, budget: 
     found = find_source(client, target, ingest.source.name, ingest.source.type, budget)
     if found is not None:
         return found
-    source = ingest.source
+    return make_source(client, ingest.source, budget)
+
+
+def make_source(client: Client, source: Source, budget: Budget) -> str:
+    """Its id. A lost answer is looked up by name before anything is asked again."""
     body = json_body(
         {
             "name": source.name,
@@ -140,7 +142,7 @@ def find_or_make_source(client: Client, target: Target, ingest: Ingest, budget: 
     for attempt in client.attempts(LostAnswer, budget, f"POST {PUBLISH_SOURCE}"):
         with attempt:
             if attempt.num > 1:
-                made = find_source(client, target, source.name, source.type, budget)
+                made = _named_source(client, source.name, source.type, budget)
                 if made is not None:
                     return made
             answer = client.request("POST", PUBLISH_SOURCE, body=body, budget=budget, is_repeatable=False)
@@ -165,6 +167,10 @@ def find_source(client: Client, target: Target, name: str, type_: str, budget: B
                 todo=["leave --source-id out: the source is found or made by its name"],
             )
         return target.source_id
+    return _named_source(client, name, type_, budget)
+
+
+def _named_source(client: Client, name: str, type_: str, budget: Budget) -> str | None:
     found = [
         str(source["id"])
         for page in listed(client, SOURCES, (), budget)
@@ -172,58 +178,6 @@ def find_source(client: Client, target: Target, name: str, type_: str, budget: B
         if source.get("name") == name and source.get("type") == type_ and source.get("id") is not None
     ]
     return min(found, key=jobs.order, default=None)
-
-
-# ---------------------------------------------------------------- pack
-
-
-def find_pack(client: Client, name: str, budget: Budget) -> tuple[str, str]:
-    """Ids of the pack and of its newest version. Platforms write blanks where a pack's name has underscores.
-
-    Raises SettingsError pack-missing.
-    """
-    wanted = _pack_name(name)
-    seen = [
-        str(pack["id"])
-        for page in listed(client, PACKS, (), budget)
-        for pack in page
-        if _pack_name(str(pack.get("name"))) == wanted and pack.get("id") is not None
-    ]
-    for pack_id in seen:
-        pack = row(client, client.request("GET", f"{PACKS}/{pack_id}", budget=budget, passes={404}))
-        version = _newest((pack or {}).get("versions"))
-        if version is not None:
-            return pack_id, version
-    what = f"The pack {name} has no version" if seen else f"The pack {name} is not on this platform"
-    raise SettingsError(
-        "pack-missing",
-        f"{what}, and results can only be stored under a pack.",
-        expected=f"the pack {name}, published once, and visible to the token's user",
-        looked=[f"GET {client.options.base_url}{PACKS}"],
-        todo=[
-            "name a pack that is there: --pack dbt_checks, which QALITA publishes on its own cloud",
-            f"or an admin publishes one of this name once, from a folder {name}_pack:"
-            f" qalita pack push -n {name}",
-        ],
-    )
-
-
-def _pack_name(name: str) -> str:
-    return re.sub(r"\s+", "_", name.strip()).casefold()
-
-
-def _newest(versions: Any) -> str | None:
-    """The id of the highest semantic version; a pre-release only where there is nothing else."""
-    best: tuple[tuple[int, ...], str] | None = None
-    for version in versions if isinstance(versions, list) else ():
-        if not isinstance(version, dict) or version.get("id") is None:
-            continue
-        found = SEMVER.fullmatch(str(version.get("sem_ver_id")).strip())
-        numbers = tuple(int(n) for n in found.groups()[:3]) if found else (-1, -1, -1)
-        order = (0 if found is None or found.group(4) else 1, *numbers)
-        if best is None or order > best[0]:
-            best = (order, str(version["id"]))
-    return best[1] if best else None
 
 
 # ---------------------------------------------------------------- plan

@@ -23,6 +23,9 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     repeat_upload   an upload identical to the last one of its kind, source and pack: its rows stand twice,
                     stand once, or it answers 409
     repeat_source   publishing a name and type that exist: a second source, the same one, or 409
+    repeat_pack     publishing a pack's name that exists: a second pack, or 409
+    foreign_pack    what changing another author's pack answers
+    registry        whether there is a registry: packs cannot be published without
     repeat_asset    uploading an asset name that exists: the first one again, or 409
     list_filters    whether status, source_id and pack_id filter lists, or are ignored
     empty_list      what an empty list answers
@@ -39,6 +42,9 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     outputs: int = 200
     repeat_upload: Repeat = "append"
     repeat_source: Repeat = "append"
+    repeat_pack: Literal["append", "conflict"] = "append"
+    foreign_pack: Literal[403, 404] = 404
+    registry: bool = True
     repeat_asset: Literal["first", "conflict"] = "first"
     list_filters: bool = True
     empty_list: Literal["[]", "null", "204"] = "[]"
@@ -87,10 +93,10 @@ FACTS: tuple[Fact, ...] = (
     Fact("PUT /api/v2/sources/{id}", "200: description, visibility, sensitive, reference", "A"),
     Fact("GET /api/v2/packs", "names with spaces where the client wrote _ or -", "A", "pack"),
     Fact("GET /api/v2/packs/{id}", "versions [{id, sem_ver_id, asset_id}]", "A"),
-    Fact("POST /api/v1/packs/publish", "200 {id}", "A"),
-    Fact("PUT /api/v2/packs/{id}", "200", "A"),
+    Fact("POST /api/v1/packs/publish", "200 {id}; uniqueness of names is unknown", "A", "repeat_pack"),
+    Fact("PUT /api/v2/packs/{id}", "200; only the author may", "C", "foreign_pack"),
     Fact("PUT /api/v1/packs/{id}/version", "200; query sem_ver_id, asset_id", "A"),
-    Fact("GET /api/v2/registries", "200 a list, 204 none", "A"),
+    Fact("GET /api/v2/registries", "200 a list, 204 none", "A", "registry"),
     Fact("POST /api/v1/assets/upload", "the first file of a name is kept, given again", "A", "repeat_asset"),
     Fact("POST /api/v2/jobs/create", "201 {id}; without a status the job is pending", "A"),
     Fact("POST /api/v2/jobs/create", "worker_id may be left out", "D", "worker_required"),

@@ -181,7 +181,11 @@ def get_pack(pack_id: int, platform: ThePlatform, account: TheAccount) -> Respon
 def publish_pack(body: PackPublish, platform: ThePlatform, account: TheAccount) -> dict[str, int]:
     values = members_of(body, "name", "type", "visibility", "description", "config")
     values |= {"partner": account.partner, "owner_id": account.id, "created_at": platform.store.now()}
+    p = tables.packs.c
     with platform.store.write() as tx:
+        same = select(p.id).where(p.partner == account.partner, p.name == body.name)
+        if platform.quirks.repeat_pack == "conflict" and one(tx, same) is not None:
+            raise HTTPException(409, f"A pack named {body.name} exists already.")
         return {"id": made(tx, tables.packs, values)}
 
 
@@ -189,7 +193,7 @@ def publish_pack(body: PackPublish, platform: ThePlatform, account: TheAccount) 
 def change_pack(pack_id: int, body: PackChange, platform: ThePlatform, account: TheAccount) -> dict[str, int]:
     values = body.model_dump(exclude_unset=True, include=set(PackChange.model_fields))
     with platform.store.write() as tx:
-        own_pack(tx, pack_id, account)
+        own_pack(tx, pack_id, account, platform)
         if values:
             tx.execute(update(tables.packs).where(tables.packs.c.id == pack_id).values(values))
     return {"id": pack_id}
@@ -200,20 +204,22 @@ def add_pack_version(
     pack_id: int, sem_ver_id: str, asset_id: int, platform: ThePlatform, account: TheAccount
 ) -> dict[str, int]:
     with platform.store.write() as tx:
-        own_pack(tx, pack_id, account)
+        own_pack(tx, pack_id, account, platform)
         values = {"pack_id": pack_id, "sem_ver_id": sem_ver_id, "asset_id": asset_id}
         return {"id": made(tx, tables.pack_versions, values)}
 
 
-def own_pack(tx: Connection, pack_id: int, account: Account) -> None:
+def own_pack(tx: Connection, pack_id: int, account: Account, platform: Platform) -> None:
     p = tables.packs.c
     if one(tx, select(p.id).where(p.id == pack_id, p.owner_id == account.id)) is None:
-        raise HTTPException(404, "Pack not found")
+        raise HTTPException(platform.quirks.foreign_pack, "Pack not found")
 
 
 @router.get("/api/v2/registries")
-def list_registries(account: TheAccount) -> list[dict[str, Any]]:
-    return [{"id": 1, "name": "sandbox", "partner_id": account.partner}]
+def list_registries(platform: ThePlatform, account: TheAccount) -> Response:
+    if not platform.quirks.registry:
+        return nothing()
+    return JSONResponse([{"id": 1, "name": "sandbox", "partner_id": account.partner}])
 
 
 @router.post("/api/v1/assets/upload")

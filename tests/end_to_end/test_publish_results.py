@@ -186,7 +186,7 @@ def test_a_missing_pack_is_one_command(tmp_path):
         connection = connect(platform.url, platform.token)
         receipt = send(connection, make_ingest(), tmp_path)
         assert (receipt.status, receipt.error_code, receipt.exit_code) == ("refused", "pack-missing", 2)
-        assert "qalita pack push -n dbt_ingest" in receipt.error_text
+        assert f"qalita-ingest setup --yes --endpoint {platform.url}\n" in receipt.error_text
         assert jobs(platform) == []
         (wrong,) = [f for f in publish.check(connection, ["shop-prod"], now=now()) if f.ok is False]
         assert wrong.subject == "pack"
