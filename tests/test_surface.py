@@ -124,7 +124,7 @@ def test_the_readme_has_a_row_for_each_setting():
 
 def test_the_readme_names_no_flag_that_there_is_not():
     prose = re.sub(r"^```.*?^```$", "", text("README.md"), flags=re.DOTALL | re.MULTILINE)
-    foreign = {"env", "vars", "docker-args"}  # docker's, dbt's, and the context command's
+    foreign = {"env", "vars", "docker-args", "yes"}  # docker's, dbt's, and those of context and setup
     named = {f for part in re.findall(r"`[^`]*`", prose) for f in re.findall(r"--([a-z-]+)", part)}
     assert named <= FLAGS | foreign
     assert len(named & FLAGS) > 5

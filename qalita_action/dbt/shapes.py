@@ -93,6 +93,7 @@ class Node(Shape, frozen=True):
     tested_node_unique_id: str | None = None  # 2.x
     # sources
     source_name: str | None = None
+    source_meta: dict[str, Any] | None = None
     freshness: dict[str, Any] | None = None
 
     @property
@@ -114,6 +115,8 @@ NO_CONFIG = Config()
 class Group(Shape, frozen=True):
     name: str | None = None
     owner: dict[str, Any] | None = None
+    meta: dict[str, Any] | None = None
+    config: dict[str, Any] | None = None  # 1.11 on, where meta lies in it
 
 
 class Manifest(Shape, frozen=True):

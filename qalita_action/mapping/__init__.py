@@ -6,9 +6,18 @@ No clock, environment, disk, network or randomness: what they need comes as an a
 from qalita_action.mapping.comparing import compare
 from qalita_action.mapping.dimensions import FILE as DIMENSIONS_FILE
 from qalita_action.mapping.dimensions import table as dimension_table
-from qalita_action.mapping.ingest import to_ingest
+from qalita_action.mapping.ingest import to_ingest, to_ingests
 from qalita_action.mapping.movement import movement
 from qalita_action.mapping.past import past
 from qalita_action.mapping.verdict import verdict
 
-__all__ = ["DIMENSIONS_FILE", "compare", "dimension_table", "movement", "past", "to_ingest", "verdict"]
+__all__ = [
+    "DIMENSIONS_FILE",
+    "compare",
+    "dimension_table",
+    "movement",
+    "past",
+    "to_ingest",
+    "to_ingests",
+    "verdict",
+]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from qalita_action.errors import SettingsError
-from qalita_action.mapping import cause_rows, causes, checks, datasets, identity, score
+from qalita_action.mapping import cause_rows, causes, checks, datasets, identity, routing, score
 from qalita_action.mapping.owners import FileOwners, group_owners
 from qalita_action.model import Extent, Git, Ingest, Run, RunWarning, Source
 
@@ -20,8 +20,32 @@ if TYPE_CHECKING:
 DEFAULT_ENVIRONMENT = "default"
 
 
+def to_ingests(evidence: Evidence, context: CIContext, policy: Policy) -> tuple[Ingest, ...]:
+    """One document, and one more for each source that the project's meta names.
+
+    Error: those of to_ingest.
+    """
+    whole = to_ingest(evidence, context, policy)
+    found = routing.routes(evidence.manifest)
+    if not found.by_key and not found.unread:
+        return (whole,)
+    environment, sha, run = whole.source.environment, key_sha(evidence, context), run_id(evidence, policy)
+    parts = routing.split(
+        whole,
+        found,
+        policy,
+        key_of=lambda name: identity.run_key(name, environment, policy.suite, sha, run),
+        extent_of=lambda results, data_tests: extent_of(evidence, results, data_tests),
+        is_change=context.is_change and policy.change_environment != "same",
+    )
+    return tuple(identity.sealed(part) for part in parts)
+
+
 def to_ingest(evidence: Evidence, context: CIContext, policy: Policy) -> Ingest:
-    """Error: project-unknown, where neither the artifacts nor the user name the project."""
+    """Everything as one document.
+
+    Error: project-unknown, where neither the artifacts nor the user name the project.
+    """
     project = policy.project or evidence.project_name
     if not project:
         raise SettingsError(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import assert_never
 
-from qalita_action.mapping import score_gate
+from qalita_action.mapping import routing, score_gate
 from qalita_action.mapping.allowing import Allowances
 from qalita_action.mapping.excuses import excused
 from qalita_action.mapping.selectors import selected
@@ -26,7 +26,8 @@ def verdict(ingests: Iterable[Ingest], gate: Gate) -> Verdict:
     """
     ingests = tuple(ingests)
     allowances = Allowances(gate.allowances, ingests, gate.today)
-    judged = [r for i in ingests for r in excused(i, reasons(i, gate), gate, allowances)]
+    given = routing.agreed((i, list(reasons(i, gate))) for i in ingests)
+    judged = [r for i, said in given for r in excused(i, said, gate, allowances)]
     judged += [r for i in ingests for r in score_gate.reasons(i, gate)]
     found = tuple(r for r in judged if r.excuse is None)
     set_aside = tuple(r for r in judged if r.excuse)

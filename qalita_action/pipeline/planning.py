@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from qalita_action import ci, dbt, mapping, publish, report, workspace
-from qalita_action.errors import IngestError, raise_all
+from qalita_action.errors import IngestError, SettingsError, raise_all
 from qalita_action.model import Gate
 from qalita_action.pipeline.world import TOOL, Plan, World
 from qalita_action.redact import clean_line
@@ -70,21 +70,37 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
             policy = msgspec.structs.replace(
                 policy, dimensions={**known, **policy.dimensions}, codeowners=codeowners, folder=folder
             )
-            ingest = mapping.to_ingest(evidence, context, policy)
+            made = mapping.to_ingests(evidence, context, policy)
         except IngestError as e:
             errors.append(e)
             continue
-        ingests.append(ingest)
         held.append(evidence)
-        folders[ingest.run.key] = folder
-        manifests[ingest.run.key] = files.manifest
-        if evidence.state:  # dbt takes it from the project's folder
-            project = files.project_file.parent if files.project_file else files.directory.parent
-            states[ingest.run.key] = project / evidence.state
+        for ingest in made:
+            ingests.append(ingest)
+            folders[ingest.run.key] = folder
+            manifests[ingest.run.key] = files.manifest
+            if evidence.state:  # dbt takes it from the project's folder
+                project = files.project_file.parent if files.project_file else files.directory.parent
+                states[ingest.run.key] = project / evidence.state
+    errors += _one_source(settings, ingests)
     raise_all(errors)
     return Plan(
         ingests=tuple(ingests), folders=folders, manifests=manifests, states=states, evidence=tuple(held)
     )
+
+
+def _one_source(settings: Settings, ingests: Sequence[Ingest]) -> list[IngestError]:
+    """Two documents in one source would take turns at its score."""
+    if not settings.source_id or len(ingests) < 2 or settings.api not in ("auto", "results"):
+        return []
+    error = SettingsError(
+        "source-id-several",
+        f"--source-id names one source, and this run has {len(ingests)} documents.",
+        expected="one document for one source",
+        looked=[i.source.name for i in ingests[:20]],
+        todo=["leave --source-id out, or name one project by PATH", "or take meta.qalita.source away"],
+    )
+    return [error]
 
 
 def plain(gate: Gate) -> Gate:
