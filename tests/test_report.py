@@ -363,8 +363,8 @@ def test_what_the_base_has_too_is_a_warning_and_what_is_new_an_error():
         ("warning", "not_null_stg_airquality_city"),
         ("notice", "accepted_values_stg_airquality_country__FR__DE__BE"),
     ]
-    assert "new: the base does not have it" in lines[0]
-    assert "known, and worse than in the base" in lines[2]
+    assert "%0Anew%0A" in lines[0]
+    assert "%0Aknown, the data got worse%0A" in lines[2]
 
 
 def test_a_model_that_did_not_build_on_the_base_either_is_a_warning():

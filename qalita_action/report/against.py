@@ -8,7 +8,7 @@ from decimal import ROUND_FLOOR, Decimal
 
 from qalita_action.model import Comparison, Difference, Novelty, Status
 from qalita_action.report import words
-from qalita_action.report.view import Row, Section
+from qalita_action.report.view import DatasetRow, Row, Section
 
 FAILING: frozenset[Status] = frozenset({"failed", "errored", "unknown"})
 _ORDER: tuple[Novelty, ...] = ("new", "known", "fixed", "untested")
@@ -97,8 +97,8 @@ def removed_and_red(comparison: Comparison | None) -> list[str]:
     return [r.name for r in comparison.removed if r.status_before in FAILING] if comparison else []
 
 
-def told(row: Row) -> str:
-    """`new`, `known since 2026-03-01, was 3 rows, the data got worse`, for a line about one check."""
+def told(row: Row | DatasetRow) -> str:
+    """`new`, `known since 2026-03-01, the data got worse`, for a line about one check or dataset."""
     d = row.difference
     if d is None or d.novelty not in ("new", "known"):
         return ""

@@ -10,9 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from qalita_action.model import Difference, Ingest, Novelty, Value
+from qalita_action.model import Ingest, Novelty, Value
 from qalita_action.redact import cut, for_markdown, markdown_code
 from qalita_action.report import words
+from qalita_action.report.against import told
 from qalita_action.report.github_summary import CELL_LIMIT, MARK, STATUS_MARK, place_link, size, table
 from qalita_action.report.marker import Marker, marker_of
 from qalita_action.report.view import CauseView, Fact, Row, Section, View
@@ -20,6 +21,7 @@ from qalita_action.report.view import CauseView, Fact, Row, Section, View
 BODY_LIMIT = 65_000  # bytes; GitHub takes 65,536 characters
 NAMES_SHOWN = 50
 _HANDLE = re.compile(r"@[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9_.-]{1,100}){0,5}", re.ASCII)
+_TAGS = ("new", "worse", "known", "")
 _EVERYBODY = frozenset({"@all", "@everyone", "@here", "@channel"})
 
 
@@ -66,6 +68,19 @@ def _body(view: View, room: int, *, mention_owners: bool) -> str:
 
 
 def _gate(view: View) -> str:
+    return _blocks(view) + _set_aside(view)
+
+
+def _set_aside(view: View) -> str:
+    """What did not block is a failure still: counted, by who lets it pass."""
+    counted = Counter(e.excuse for e in view.excused if not e.is_consequence)
+    return "".join(
+        f"{words.plural(count, 'failure')} set aside: {words.EXCUSE[excuse]}.\n\n"
+        for excuse, count in counted.items()
+    )
+
+
+def _blocks(view: View) -> str:
     if not view.blocks:
         return ""
     reason = view.reasons[0] if view.reasons else view.headline
@@ -78,8 +93,8 @@ def _section(section: Section, room: int, *, title: str, mention_owners: bool) -
     left = room - size(head) - size(tail)
     if left < 0:
         return title if size(title) <= room else ""
-    causes = sorted(section.causes, key=lambda cause: (cause.level != "high", _novelty(cause) != "new"))
-    told = table(
+    causes = sorted(section.causes, key=lambda cause: (cause.level != "high", _TAGS.index(cause.tag)))
+    broke = table(
         "| | What broke | Found | Owner | Next |\n|---|---|---|---|---|\n",
         (_cause(cause, mention_owners=mention_owners) for cause in causes),
         len(causes),
@@ -92,13 +107,13 @@ def _section(section: Section, room: int, *, title: str, mention_owners: bool) -
         "| | Check | Dataset | Found | Message |\n|---|---|---|---|---|\n",
         map(_row, rows),
         len(rows),
-        left - size(told),
+        left - size(broke),
         lambda more: f"\n{words.plural(more, 'more check')} in the report.\n" if more else "",
         "\n</details>\n\n",
     )
     changed = _changed(section)
-    fits = size(told) + size(details) + size(changed) <= left
-    return head + told + (changed if fits else "") + details + tail
+    fits = size(broke) + size(details) + size(changed) <= left
+    return head + broke + (changed if fits else "") + details + tail
 
 
 def _lead(section: Section) -> str:
@@ -111,38 +126,9 @@ def _lead(section: Section) -> str:
 
 
 def _against(section: Section) -> str:
-    """What is new, known and fixed, and against what; or why nobody can say."""
-    compared, counted = section.comparison, _counted(section)
-    if compared is None:
-        return "compared with nothing"
-    if compared.state != "compared":
-        reason = f": {for_markdown(compared.reason)}" if compared.reason else ""
-        return f"compared with nothing{reason}"
-    base = compared.base
-    name = "@".join(filter(None, (base.branch, (base.sha or "")[:7]))) if base else ""
-    against = f" against {markdown_code(name or base.where)}" if base and (name or base.where) else ""
-    counts = [f"**{counted['new']:,} new**", f"{counted['known']:,} known", f"{counted['fixed']:,} fixed"]
-    if compared.removed:
-        counts.append(f"{len(compared.removed):,} removed")
-    return f"{words.listed(counts)}{against}"
-
-
-def _novelty(cause: CauseView) -> Novelty | None:
-    """The newest of its checks decides."""
-    found = {row.difference.novelty for row in cause.checks if row.difference}
-    return next((novelty for novelty in ("new", "known", "fixed") if novelty in found), None)
-
-
-def _told(difference: Difference | None) -> str:
-    match difference:
-        case Difference(novelty="new"):
-            return "new"
-        case Difference(novelty="known", is_worse=True):
-            return "known, and worse"
-        case Difference(novelty="known"):
-            return "known"
-        case _:
-            return ""
+    compared = section.comparison
+    reason = f": {compared.reason}" if compared and compared.reason else ""
+    return for_markdown(section.against or f"nothing to compare with{reason}")
 
 
 def _cause(cause: CauseView, *, mention_owners: bool) -> str:
@@ -152,9 +138,7 @@ def _cause(cause: CauseView, *, mention_owners: bool) -> str:
     lines += [link for link in (place_link(cause.place),) if link]
     if cause.followed:
         lines.append(f"skipped because of it: {for_markdown(cut(cause.followed, CELL_LIMIT))}")
-    sole = cause.checks[0].difference if len(cause.checks) == 1 else None
-    novelty = _told(sole) or (_novelty(cause) or "")
-    found = words.listed([for_markdown(cut(cause.fact, CELL_LIMIT)), f"**{novelty}**" if novelty else ""])
+    found = words.listed([for_markdown(cut(cause.fact, CELL_LIMIT)), f"**{cause.tag}**" if cause.tag else ""])
     owner = _owner(cause.owner, mention_owners=mention_owners)
     return f"| {mark} | {'<br>'.join(lines)} | {found} | {owner} | {markdown_code(cause.command)} |\n"
 
@@ -167,7 +151,7 @@ def _owner(owner: str, *, mention_owners: bool) -> str:
 
 
 def _row(row: Row) -> str:
-    found = words.listed([words.STATUS_WORD[row.status], row.amount, _told(row.difference)])
+    found = words.listed([words.STATUS_WORD[row.status], row.amount, told(row)])
     dataset = markdown_code(cut(f"{row.dataset}.{row.column}" if row.column else row.dataset, CELL_LIMIT))
     name = "<br>".join(filter(None, (markdown_code(cut(row.name, CELL_LIMIT)), place_link(row.place))))
     message = for_markdown(cut(row.message, CELL_LIMIT))

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from qalita_action.model import Excuse, Level, Receipt
+from qalita_action.model import Level, Receipt
 from qalita_action.redact import defuse
 from qalita_action.report import words
 from qalita_action.report.view import CauseView, Excused, Row, Section, View
@@ -16,11 +16,6 @@ from qalita_action.report.words import Tone
 WIDTH = 100
 CAUSES, ROWS, REASONS, WARNINGS, NAMES = 20, 20, 10, 10, 3
 
-_EXCUSE: dict[Excuse, str] = {
-    "allowed": "the allowlist names them",
-    "known": "the base had them too",
-    "no-base": "nobody knows whether they are new",
-}
 MARK: dict[Tone, str] = {"good": "✓", "doubtful": "!", "bad": "✗"}
 _LEVEL_TONE: dict[Level, Tone] = {"high": "bad", "warning": "doubtful", "info": "doubtful"}
 _TONE_COLOR: dict[Tone, str] = {"good": "32", "doubtful": "33", "bad": "31"}
@@ -207,7 +202,7 @@ class _Page:
         """What did not block, by its excuse: failures still, each with who lets it pass."""
         by_excuse: dict[str, list[Excused]] = {}
         for excused in self.view.excused:
-            by_excuse.setdefault(_EXCUSE[excused.excuse], []).append(excused)
+            by_excuse.setdefault(words.EXCUSE[excused.excuse], []).append(excused)
         for told, every in by_excuse.items():
             found = [e for e in every if not e.is_consequence]
             followed = len(every) - len(found)

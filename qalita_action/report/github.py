@@ -81,7 +81,7 @@ def _of_dataset(dataset: DatasetRow) -> _Annotation:
     return _Annotation(
         level=_level(dataset.difference),
         title=f"{dataset.kind} {dataset.name}: {dataset.run}",
-        message="\n".join(filter(None, (lead, _novelty(dataset.difference), f"next: {dataset.command}"))),
+        message="\n".join(filter(None, (lead, against.told(dataset), f"next: {dataset.command}"))),
         place=dataset.place,
     )
 
@@ -100,24 +100,12 @@ def _level(difference: Difference | None) -> AnnotationLevel:
     return "warning" if difference and difference.novelty == "known" else "error"
 
 
-def _novelty(difference: Difference | None) -> str:
-    match difference:
-        case Difference(novelty="new"):
-            return "new: the base does not have it"
-        case Difference(novelty="known", is_worse=True):
-            return "known, and worse than in the base"
-        case Difference(novelty="known"):
-            return "known: the base has it too"
-        case _:
-            return ""
-
-
 def _message(row: Row) -> str:
     on = f"on {row.dataset}" + (f".{row.column}" if row.column else "") if row.dataset else ""
     lead = words.listed([f"{row.type} {on}".strip(), row.reason])
     owner = f"owner: {row.owner}" if row.owner else ""
-    told = cut(row.message, MESSAGE_LIMIT)
-    return "\n".join(filter(None, (lead, told, _novelty(row.difference), owner, f"next: {row.command}")))
+    message = cut(row.message, MESSAGE_LIMIT)
+    return "\n".join(filter(None, (lead, message, against.told(row), owner, f"next: {row.command}")))
 
 
 def _command(annotation: _Annotation) -> str:

@@ -15,6 +15,7 @@ from qalita_action.model import (
     CheckKind,
     Dataset,
     DatasetKind,
+    Excuse,
     Extent,
     LedgerRow,
     Movement,
@@ -43,6 +44,13 @@ KIND_WORD: dict[CheckKind, str] = {
     "unit_test": "unit tests",
     "freshness": "freshness",
 }
+
+EXCUSE: dict[Excuse, str] = {
+    "allowed": "the allowlist names them",
+    "known": "the base had them too",
+    "no-base": "nobody knows whether they are new",
+}
+"""Why a failure did not block."""
 
 WHY_NOTHING_RAN: dict[str, str] = {
     "empty": "dbt ran with --empty, so the tests saw no data",
