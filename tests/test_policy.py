@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from qalita_action import mapping
+from qalita_action.dbt.shapes import Node
 from qalita_action.mapping import dimensions
 from qalita_action.mapping.owners import FileOwners
 from qalita_action.mapping.selectors import selected
@@ -188,6 +189,24 @@ def test_codeowners_answer_for_what_has_no_owner_of_its_own():
     assert owners.of("models/raw.yml") is None, "an empty rule takes the owner away"
     assert FileOwners(text, "").of("dbt_project.yml") == "@everyone"
     assert FileOwners(None, "").of("x") is None
+
+
+def test_a_file_of_a_package_is_none_of_the_repositorys():
+    owners = FileOwners("* @everyone\n", "", "shop")
+    assert owners.of_node(Node(package_name="shop", original_file_path="models/a.sql")) == "@everyone"
+    assert owners.of_node(Node(package_name="dbt_utils", original_file_path="models/a.sql")) is None
+
+
+def test_a_test_of_several_tables_belongs_to_who_owns_its_file(project):
+    subprocess.run(["git", "init", "-q", str(project)], check=True)
+    (project / "CODEOWNERS").write_text("/tests/ @acme/checks\n")
+    told = document(cwd=project, env={"CI": "true"})
+    singular = {c["key"]: c["owner"] for c in told["checks"] if c["type"] == "singular"}
+    ours = {key for key, owner in singular.items() if owner == "@acme/checks"}
+    assert ours, "those without an owner of their own"
+    assert all(key.startswith("test.qalita_demo.") for key in ours), (
+        "a package's file is not in this repository"
+    )
 
 
 def test_codeowners_are_read_in_a_pipeline_and_not_where_the_checkout_says_nothing(project):

@@ -46,7 +46,7 @@ _NOBODY = _Tested(None, None)
 def build(evidence: Evidence, groups: dict[str, str], files: FileOwners, policy: Policy) -> Built:
     names = tested.index(evidence.manifest)
     inherited = {
-        key: _Tested(owner_of(node, groups) or files.of(node.original_file_path), _said_dimension(node))
+        key: _Tested(owner_of(node, groups) or files.of_node(node), _said_dimension(node))
         for key, node in names.nodes.items()
         if not key.startswith("test.")
     }
@@ -58,6 +58,8 @@ def build(evidence: Evidence, groups: dict[str, str], files: FileOwners, policy:
             node.is_enabled or key in evidence.rows
         ):
             check = _data_test(key, node, names, inherited, groups, policy, defaulted)
+            if check.owner is None and (owner := files.of_node(node)):
+                check = msgspec.structs.replace(check, owner=owner)
             pairs.append((check, _result(key, evidence, policy)))
             read = node.parents
             parents[key] = tuple(read) if len(read) == 1 else tuple(p for p in read if p in names.nodes)

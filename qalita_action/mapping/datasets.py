@@ -92,7 +92,7 @@ def _dataset(
         path=node.original_file_path,
         description=node.description or None,
         tags=tags_of(node),
-        owner=owner_of(node, groups) or files.of(node.original_file_path),
+        owner=owner_of(node, groups) or files.of_node(node),
         group=node.group or node.settings.group,
         columns=_columns(node, evidence.catalog.get(key)),
         depends_on=tuple(sorted({p for p in node.parents if p in known})),

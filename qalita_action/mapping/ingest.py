@@ -65,7 +65,9 @@ def to_ingest(evidence: Evidence, context: CIContext, policy: Policy) -> Ingest:
     )
     groups = group_owners(evidence.manifest.groups)
     # CODEOWNERS is a file of the checkout: it speaks of the run only where the checkout is the run's.
-    files = FileOwners(policy.codeowners if _is_ours(evidence, context) else None, policy.folder)
+    files = FileOwners(
+        policy.codeowners if _is_ours(evidence, context) else None, policy.folder, evidence.project_name
+    )
     tables = datasets.build(evidence, groups, files, send_messages=policy.send_messages)
     built = checks.build(evidence, groups, files, policy)
     by_key = {r.check: r for r in built.results}

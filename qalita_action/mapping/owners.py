@@ -19,12 +19,19 @@ def owner_of(node: Node, groups: dict[str, str]) -> str | None:
 
 
 class FileOwners:
-    """The repository's CODEOWNERS, asked by dbt's paths. folder: of the dbt project in the repository."""
+    """The repository's CODEOWNERS, asked by dbt's paths. folder: of the dbt project in the repository;
+    project: its name, since a package's paths count from the package, which is somebody else's.
+    """
 
-    def __init__(self, text: str | None, folder: str) -> None:
+    def __init__(self, text: str | None, folder: str, project: str | None = None) -> None:
+        self._project = project
         self._rules = _codeowners(text) if text else None
         self._folder = f"{folder.strip('/')}/" if folder.strip("/") else ""
         self._known: dict[str, str | None] = {}
+
+    def of_node(self, node: Node) -> str | None:
+        is_ours = self._project is None or node.package_name in (None, self._project)
+        return self.of(node.original_file_path) if is_ours else None
 
     def of(self, path: str | None) -> str | None:
         if self._rules is None or not path:
