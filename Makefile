@@ -13,7 +13,7 @@ IN_DEMO := cd $(EXAMPLE) && DBT_TARGET_PATH=$(DEMO)/target DBT_LOG_PATH=$(DEMO)/
 
 BASE_IMAGE ?=
 
-.PHONY: test lint unit real-dbt image network localci fuzz demo sandbox bench fixtures clean help
+.PHONY: test lint unit real-dbt image network contract localci fuzz demo sandbox bench fixtures clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -41,6 +41,13 @@ network: $(READY)          ## TLS ends, client certificates and proxies: nginx a
 	  $$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends nginx-light tinyproxy-bin; \
 	fi
 	QALITA_NETWORK=1 $(BIN)/python -m pytest tests/network
+
+contract: $(VENV)/.contract  ## the stand-in and the client, each held to the OpenAPI document
+	QALITA_CONTRACT=1 $(BIN)/python -m pytest tests/contract
+
+$(VENV)/.contract: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[sandbox,contract]'
+	@touch $@
 
 image: $(READY) $(LOCAL)/.ready  ## the image, built and run as each system runs it; needs a Docker engine
 	QALITA_IMAGE=1 QALITA_BASE_IMAGE=$(BASE_IMAGE) $(BIN)/python -m pytest tests/image

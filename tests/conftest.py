@@ -8,7 +8,12 @@ import socket
 import pytest
 
 # What needs more than Python is asked for by the make target that brings it.
-BROUGHT = {"QALITA_REAL_DBT": "real_dbt", "QALITA_IMAGE": "image", "QALITA_NETWORK": "network"}
+BROUGHT = {
+    "QALITA_REAL_DBT": "real_dbt",
+    "QALITA_IMAGE": "image",
+    "QALITA_NETWORK": "network",
+    "QALITA_CONTRACT": "contract",
+}
 collect_ignore = [folder for name, folder in BROUGHT.items() if not os.environ.get(name)]
 LOOPBACK = ("127.", "::1", "localhost")
 # What a process needs to run at all; everything else of the machine is unknown to the tests.

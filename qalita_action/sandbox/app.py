@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy import insert, select
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import assert_never
 
@@ -139,12 +140,24 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
     codes = {404: "not-found", 405: "method-not-allowed"}
     if is_ingest(path) and error.status_code in codes:
         response = answer(Problem(codes[error.status_code]), path)
-        response.headers.update(error.headers or {})
+        response.headers.update(_headers(request, error))
         return response
     if not path.startswith("/api/") and error.status_code == 404:
         return pages.not_found(request)
     body = msgspec.json.encode({"detail": error.detail})
-    return Response(body, error.status_code, error.headers, "application/json")
+    return Response(body, error.status_code, _headers(request, error), "application/json")
+
+
+def _headers(request: Request, error: HTTPException) -> dict[str, str]:
+    """Allow names every method of a path (RFC 9110 §10.2.1): a route knows its own alone."""
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        path, declared = request.url.path, request.app.openapi()["paths"]
+        same = [template for template in declared if compile_path(template)[0].match(path)]
+        if same:  # a page is in no document
+            methods = declared[min(same, key=lambda template: template.count("{"))]
+            headers["Allow"] = ", ".join(sorted(method.upper() for method in methods))
+    return headers
 
 
 async def _refuse_parameters(request: Request, error: Exception) -> Response:

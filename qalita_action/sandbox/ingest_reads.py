@@ -14,9 +14,13 @@ from starlette.responses import Response
 from qalita_action.sandbox import tables
 from qalita_action.sandbox.answers import Page
 from qalita_action.sandbox.paging import (
+    NUMBER,
     ONE,
     PAGE,
-    Before,
+    ROW,
+    BeforeNumber,
+    BeforeRow,
+    BeforeRun,
     Limit,
     complete_run,
     numbers,
@@ -43,7 +47,7 @@ def list_sources(
     account: TheAccount,
     project: str | None = None,
     environment: str | None = None,
-    before: Before = None,
+    before: BeforeNumber = None,
     limit: Limit = 100,
 ) -> Response:
     c = tables.sources.c
@@ -51,7 +55,7 @@ def list_sources(
     wanted = {"project": project, "environment": environment}
     query = query.where(*(c[name] == value for name, value in wanted.items() if value is not None))
     if before is not None:
-        query = query.where(c.id > int(numbers(before, r"(\d{1,18})")[0]))
+        query = query.where(c.id > int(numbers(before, NUMBER)[0]))
     with platform.store.read() as tx:
         rows = tx.execute(query.order_by(c.id).limit(limit + 1)).all()
     base = base_url(request)
@@ -91,7 +95,7 @@ def list_datasets(
     project: str | None = None,
     environment: str | None = None,
     run: str | None = None,
-    before: Before = None,
+    before: BeforeRow = None,
     limit: Limit = 1000,
 ) -> Response:
     d, r = tables.datasets.c, tables.runs.c
@@ -105,7 +109,7 @@ def list_datasets(
     )
     query = select(d.row, d.batch, d.position).where(d.run_id == newest.scalar_subquery())
     if before is not None:
-        batch, position = numbers(before, r"(\d{1,9})\.(\d{1,9})")
+        batch, position = numbers(before, ROW)
         query = query.where(tuple_(d.batch, d.position) > tuple_(int(batch), int(position)))
     with platform.store.read() as tx:
         if run is not None:
@@ -133,7 +137,7 @@ def check_history(
     account: TheAccount,
     project: str | None = None,
     environment: str | None = None,
-    before: Before = None,
+    before: BeforeRun = None,
     limit: Limit = 100,
 ) -> Response:
     res, r = tables.results.c, tables.runs.c
@@ -166,7 +170,7 @@ def list_issues(
     project: str | None = None,
     environment: str | None = None,
     status: str | None = None,
-    before: Before = None,
+    before: BeforeNumber = None,
     limit: Limit = 100,
 ) -> Response:
     i, s = tables.issues.c, tables.sources.c
@@ -177,7 +181,7 @@ def list_issues(
     wanted = {s.project: project, s.environment: environment, i.status: status}
     query = query.where(*(column == value for column, value in wanted.items() if value is not None))
     if before is not None:
-        query = query.where(i.id < int(numbers(before, r"(\d{1,18})")[0]))
+        query = query.where(i.id < int(numbers(before, NUMBER)[0]))
     with platform.store.read() as tx:
         rows = tx.execute(query.order_by(i.id.desc()).limit(limit + 1)).mappings().all()
     return paged(

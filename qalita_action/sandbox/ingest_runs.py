@@ -3,10 +3,10 @@ the token's tenant alone, and lists complete ones alone."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from sqlalchemy import Row, func, select, tuple_
 from starlette.responses import Response
 
@@ -17,8 +17,10 @@ from qalita_action.sandbox.documents import KINDS
 from qalita_action.sandbox.paging import (
     ONE,
     PAGE,
+    ROW,
     TOKEN,
-    Before,
+    BeforeRow,
+    BeforeRun,
     Limit,
     as_json,
     complete_run,
@@ -63,9 +65,7 @@ def list_runs(
     branch: str | None = None,
     change_id: str | None = None,
     extent: str | None = None,
-    before: Annotated[
-        str | None, Query(description="`next` of the page before, or an RFC 3339 time in UTC.")
-    ] = None,
+    before: BeforeRun = None,
     limit: Limit = 100,
 ) -> Response:
     c = tables.runs.c
@@ -128,7 +128,7 @@ def list_results(
     request: Request,
     platform: ThePlatform,
     account: TheAccount,
-    before: Before = None,
+    before: BeforeRow = None,
     limit: Limit = 1000,
 ) -> Response:
     r, k = tables.results.c, tables.checks.c
@@ -136,7 +136,7 @@ def list_results(
         tables.checks, (k.run_id == r.run_id) & (k.key == r.check)
     )
     if before is not None:
-        batch, position = numbers(before, r"(\d{1,9})\.(\d{1,9})")
+        batch, position = numbers(before, ROW)
         query = query.where(tuple_(r.batch, r.position) > tuple_(int(batch), int(position)))
     with platform.store.read() as tx:
         run = complete_run(tx, account.partner, key)

@@ -41,7 +41,12 @@ def _headers(
         ),
     ] = None,
     content_encoding: Annotated[
-        str | None, Header(alias="Content-Encoding", description="gzip, or nothing.")
+        str | None,
+        Header(
+            alias="Content-Encoding",
+            description="gzip, or nothing.",
+            json_schema_extra={"enum": ["gzip", "identity"]},
+        ),
     ] = None,
 ) -> None:
     """Declares the headers for the OpenAPI document; intake reads them and says what is wrong with them."""

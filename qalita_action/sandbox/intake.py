@@ -26,7 +26,8 @@ from qalita_action.sandbox.tokens import Account
 
 BODY_TIMEOUT_S = 60
 RETRY_AFTER_S = 1
-_FORM = re.compile(r"([0-9a-f]{32})/(run|datasets|checks|results|causes|complete)/(\d{1,9})/([0-9a-f]{16})")
+KEY_FORM = r"([0-9a-f]{32})/(run|datasets|checks|results|causes|complete)/(\d{1,9})/([0-9a-f]{16})"
+_FORM = re.compile(KEY_FORM)
 
 
 class Write(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from qalita_action.sandbox.documents import (
     Opening,
     ResultIn,
 )
+from qalita_action.sandbox.intake import KEY_FORM
 from qalita_action.sandbox.problems import INGEST, ProblemDocument
 
 _MODELS = (Opening, Batch, DatasetIn, CheckIn, ResultIn, CauseIn, ProblemDocument)
@@ -46,5 +47,5 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
             for parameter in operation.get("parameters", ()):
                 if parameter["name"] == "Idempotency-Key":
                     parameter["required"] = True
-                    parameter["schema"] = {"type": "string"}
+                    parameter["schema"] = {"type": "string", "pattern": f"^{KEY_FORM}$"}
     return document

@@ -19,7 +19,17 @@ from qalita_action.sandbox.writing import run_row
 
 TOKEN = ("token-missing", "token-malformed", "token-expired", "user-unknown", "scope-missing")
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Before = Annotated[str | None, Query(description="`next` of the page before.")]
+_NEXT = "`next` of the page before."
+# `next`, by what a list is sorted by: batch and row, an id, the run's time and key.
+ROW, NUMBER, RUN = r"(\d{1,9})\.(\d{1,9})", r"(\d{1,18})", r"(-?\d{1,18})\.([0-9a-f]{32})"
+# RFC 3339 in UTC, with the days that a month has.
+_DAY = r"((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-9]))"
+_TIME = rf"[1-9]\d{{3}}-{_DAY}T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{{1,6}})?Z"
+BeforeRow = Annotated[str | None, Query(description=_NEXT, pattern=f"^{ROW}$")]
+BeforeNumber = Annotated[str | None, Query(description=_NEXT, pattern=f"^{NUMBER}$")]
+BeforeRun = Annotated[
+    str | None, Query(description=f"{_NEXT[:-1]}, or an RFC 3339 time in UTC.", pattern=f"^({RUN}|{_TIME})$")
+]
 LINK: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A page.",
@@ -67,7 +77,7 @@ def older(query: Select[Any], before: str) -> Select[Any]:
             return query.where(c.completed_us < microseconds(before))
     except ValueError as error:
         raise Problem("parameter-malformed", "before is not a time") from error
-    time, key = numbers(before, r"(-?\d{1,18})\.([0-9a-f]{32})")
+    time, key = numbers(before, RUN)
     return query.where(tuple_(c.completed_us, c.key) < tuple_(int(time), key))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, UploadFile
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, insert, or_, select, update
 from starlette.responses import JSONResponse, Response
 from typing_extensions import assert_never
@@ -13,11 +13,13 @@ from typing_extensions import assert_never
 from qalita_action.sandbox import tables
 from qalita_action.sandbox.platform import Platform, TheAccount, ThePlatform, account_of, base_url, bearer
 from qalita_action.sandbox.results_models import (
+    MOST,
     PackChange,
     PackPublish,
     Refusal,
     SourceChange,
     SourcePublish,
+    Whole,
     members,
     shown_source,
 )
@@ -28,13 +30,17 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Refusal, "description": "The token is missing, wrong, expired or lacks a scope."},
     404: {"model": Refusal, "description": "Not found, on writes; or the platform is too old."},
     409: {"model": Refusal, "description": "It exists already."},
+    400: {"model": Refusal, "description": "The body is no text."},
+    422: {"model": Refusal, "description": "Parameters or body are not what this call takes."},
 }
 router = APIRouter(tags=["results API"], dependencies=[Depends(bearer)], responses=REFUSALS)
 
 LIST_LIMIT = 10_000
-Offset = Annotated[int, Query(ge=0)]
+Offset = Annotated[int, Query(ge=0, le=MOST)]
+Id = Annotated[int, Path(ge=0, le=MOST)]
+Number = Annotated[int, Query(ge=0, le=MOST)]
 Limit = Annotated[int, Query(ge=1, le=LIST_LIMIT)]
-OneOf = Annotated[list[int] | None, Query()]
+OneOf = Annotated[list[Whole] | None, Query()]
 
 
 def nothing() -> Response:
@@ -103,7 +109,7 @@ def list_sources(
 
 
 @router.get("/api/v2/sources/{source_id}")
-def get_source(source_id: int, platform: ThePlatform, account: TheAccount) -> Response:
+def get_source(source_id: Id, platform: ThePlatform, account: TheAccount) -> Response:
     s = tables.sources
     with platform.store.read() as tx:
         row = one(tx, select(s).where(s.c.id == source_id, visible(s, account)))
@@ -128,7 +134,7 @@ def publish_source(body: SourcePublish, platform: ThePlatform, account: TheAccou
 
 
 @router.put("/api/v2/sources/{source_id}")
-def change_source(source_id: int, body: SourceChange, platform: ThePlatform, account: TheAccount) -> Response:
+def change_source(source_id: Id, body: SourceChange, platform: ThePlatform, account: TheAccount) -> Response:
     s = tables.sources
     with platform.store.write() as tx:
         mine = (s.c.id == source_id) & (s.c.partner == account.partner) & visible(s, account)
@@ -170,7 +176,7 @@ def list_packs(
 
 
 @router.get("/api/v2/packs/{pack_id}")
-def get_pack(pack_id: int, platform: ThePlatform, account: TheAccount) -> Response:
+def get_pack(pack_id: Id, platform: ThePlatform, account: TheAccount) -> Response:
     p = tables.packs
     with platform.store.read() as tx:
         row = one(tx, select(p).where(p.c.id == pack_id, visible(p, account)))
@@ -190,7 +196,7 @@ def publish_pack(body: PackPublish, platform: ThePlatform, account: TheAccount) 
 
 
 @router.put("/api/v2/packs/{pack_id}")
-def change_pack(pack_id: int, body: PackChange, platform: ThePlatform, account: TheAccount) -> dict[str, int]:
+def change_pack(pack_id: Id, body: PackChange, platform: ThePlatform, account: TheAccount) -> dict[str, int]:
     values = body.model_dump(exclude_unset=True, include=set(PackChange.model_fields))
     with platform.store.write() as tx:
         own_pack(tx, pack_id, account, platform)
@@ -201,7 +207,7 @@ def change_pack(pack_id: int, body: PackChange, platform: ThePlatform, account: 
 
 @router.put("/api/v1/packs/{pack_id}/version")
 def add_pack_version(
-    pack_id: int, sem_ver_id: str, asset_id: int, platform: ThePlatform, account: TheAccount
+    pack_id: Id, sem_ver_id: str, asset_id: Number, platform: ThePlatform, account: TheAccount
 ) -> dict[str, int]:
     with platform.store.write() as tx:
         own_pack(tx, pack_id, account, platform)
@@ -224,7 +230,7 @@ def list_registries(platform: ThePlatform, account: TheAccount) -> Response:
 
 @router.post("/api/v1/assets/upload")
 def upload_asset(
-    registry_id: int,  # noqa: ARG001 - required, and there is one registry alone
+    registry_id: Number,  # noqa: ARG001 - required, and there is one registry alone
     name: str,
     bucket: str,
     file: UploadFile,
@@ -233,7 +239,7 @@ def upload_asset(
     version: str | None = None,
     type: str | None = None,  # noqa: A002 - the platform's word
     description: str | None = None,
-    user_id: int | None = None,  # noqa: ARG001 - known clients send it with logs
+    user_id: Number | None = None,  # noqa: ARG001 - known clients send it with logs
 ) -> dict[str, Any]:
     a = tables.assets.c
     with platform.store.write() as tx:

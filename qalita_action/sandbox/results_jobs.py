@@ -14,6 +14,7 @@ from qalita_action.sandbox.platform import Platform, TheAccount, ThePlatform, be
 from qalita_action.sandbox.results_api import (
     LIST_LIMIT,
     REFUSALS,
+    Id,
     Limit,
     Offset,
     OneOf,
@@ -76,15 +77,15 @@ def filtered(platform: Platform, query: Select[Any], table: Table, **wanted: lis
     return query.where(*(table.c[name].in_(values) for name, values in wanted.items() if values))
 
 
-@router.get("/api/v2/jobs/{job_id}")
-def get_job(job_id: int, platform: ThePlatform, account: TheAccount) -> Response:
+@router.get("/api/v2/jobs/{job_id:int}")
+def get_job(job_id: Id, platform: ThePlatform, account: TheAccount) -> Response:
     with platform.store.read() as tx:
         row = one(tx, select(tables.jobs).where(my_job(job_id, account)))
     return nothing() if row is None else JSONResponse(shown_job(row))
 
 
-@router.put("/api/v2/jobs/{job_id}")
-def change_job(job_id: int, body: JobChange, platform: ThePlatform, account: TheAccount) -> Response:
+@router.put("/api/v2/jobs/{job_id:int}")
+def change_job(job_id: Id, body: JobChange, platform: ThePlatform, account: TheAccount) -> Response:
     values = body.model_dump(exclude_unset=True, include=set(JobChange.model_fields))
     mine = my_job(job_id, account)
     with platform.store.write() as tx:

@@ -3,20 +3,31 @@ must not check more than a client is known to rely on."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy import Row
 
 JobStatus = Literal["pending", "running", "succeeded", "failed", "killed"]
+MOST = 2**53 - 1  # what every reader of JSON holds exactly; a larger number names nothing here
+
+
+def _whole(value: Any) -> Any:
+    """7.0 is a whole number in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, Field(ge=0, le=MOST), BeforeValidator(_whole)]
 UPLOADS = ("metrics", "recommendations", "schemas", "figures")
 
 
 class Body(BaseModel):
-    model_config = ConfigDict(extra="allow", protected_namespaces=())
+    model_config = ConfigDict(extra="allow", protected_namespaces=(), strict=True)
 
 
 class Refusal(BaseModel):
+    """detail: a text, or FastAPI's list of what is wrong with parameters and body."""
+
     detail: Any
 
 
@@ -30,10 +41,12 @@ class SourcePublish(Body):
 
 
 class SourceChange(Body):
+    """Here and below: what a change leaves out stays as it is; the defaults are never read."""
+
     description: str | None = None
-    visibility: Literal["private", "internal", "public"] | None = None
-    sensitive: bool | None = None
-    reference: bool | None = None
+    visibility: Literal["private", "internal", "public"] = "private"
+    sensitive: bool = False
+    reference: bool = False
 
 
 class PackPublish(Body):
@@ -46,7 +59,7 @@ class PackPublish(Body):
 
 class PackChange(Body):
     type: str | None = None
-    visibility: Literal["private", "internal", "public"] | None = None
+    visibility: Literal["private", "internal", "public"] = "private"
     description: str | None = None
     config: str | None = None
 
@@ -55,25 +68,25 @@ class JobCreate(Body):
     name: str | None = None
     type: str | None = None
     status: JobStatus = "pending"
-    worker_id: int | None = None
-    source_id: int | None = None
-    target_id: int | None = None
-    pack_id: int | None = None
-    pack_version_id: int | None = None
-    routine_id: int | None = None
+    worker_id: Whole | None = None
+    source_id: Whole | None = None
+    target_id: Whole | None = None
+    pack_id: Whole | None = None
+    pack_version_id: Whole | None = None
+    routine_id: Whole | None = None
     start_date: str | None = None
 
 
 class JobChange(Body):
     name: str | None = None
-    status: JobStatus | None = None
-    worker_id: int | None = None
-    source_id: int | None = None
-    pack_id: int | None = None
-    pack_version_id: int | None = None
+    status: JobStatus = "pending"
+    worker_id: Whole | None = None
+    source_id: Whole | None = None
+    pack_id: Whole | None = None
+    pack_version_id: Whole | None = None
     start_date: str | None = None
     end_date: str | None = None
-    logs_id: int | None = None
+    logs_id: Whole | None = None
     error_message: str | None = None
 
 

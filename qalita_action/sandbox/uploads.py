@@ -14,8 +14,9 @@ from typing_extensions import assert_never
 
 from qalita_action.sandbox import tables
 from qalita_action.sandbox.platform import Platform, TheAccount, ThePlatform, bearer
-from qalita_action.sandbox.results_api import REFUSALS, made, one, visible
+from qalita_action.sandbox.results_api import REFUSALS, Id, Number, made, one, visible
 from qalita_action.sandbox.results_jobs import my_job
+from qalita_action.sandbox.results_models import Refusal
 from qalita_action.sandbox.tokens import Account
 
 router = APIRouter(tags=["results API: uploads"], dependencies=[Depends(bearer)], responses=REFUSALS)
@@ -81,9 +82,9 @@ def _decoded(file: UploadFile) -> tuple[str, Any]:
 # Before {kind}, which would take its path.
 @router.post("/api/v1/figures/upload")
 def upload_figures(
-    source_id: int,
-    pack_id: int,
-    pack_version_id: int,
+    source_id: Number,
+    pack_id: Number,
+    pack_version_id: Number,
     file: UploadFile,
     platform: ThePlatform,
     account: TheAccount,
@@ -110,9 +111,9 @@ def upload_figures(
 @router.post("/api/v1/{kind}/upload")
 def upload(
     kind: Literal["metrics", "recommendations", "schemas"],
-    source_id: int,
-    pack_id: int,
-    pack_version_id: int,
+    source_id: Number,
+    pack_id: Number,
+    pack_version_id: Number,
     file: UploadFile,
     platform: ThePlatform,
     account: TheAccount,
@@ -211,10 +212,10 @@ def _settled_repeat(
             assert_never(platform.quirks.repeat_upload)
 
 
-@router.post("/api/v1/jobs/{job_id}/outputs")
-def upload_output(
-    job_id: int, file: UploadFile, platform: ThePlatform, account: TheAccount
-) -> dict[str, int]:
+@router.post(
+    "/api/v1/jobs/{job_id}/outputs", responses={413: {"model": Refusal, "description": "More than 20 MiB."}}
+)
+def upload_output(job_id: Id, file: UploadFile, platform: ThePlatform, account: TheAccount) -> dict[str, int]:
     if platform.quirks.outputs != 200:
         raise HTTPException(platform.quirks.outputs)
     name, content = file.filename or "", file.file.read(MAX_OUTPUT_BYTES + 1)
