@@ -128,6 +128,12 @@ KNOBS: dict[str, Knob] = {
         "How fine the metrics of the results API are.", "source|table|column|check", "column"
     ),
     "pack": Knob("The QALITA pack that the results API files them under.", "NAME", "dbt_ingest"),
+    "pack_per_dimension": Knob(
+        "Each dimension's score under a pack of its own too, `<pack>_<dimension>` (results API); setup"
+        " --per-dimension makes them.",
+        "",
+        "off",
+    ),
     "source_id": Knob(
         "A source that the platform has already (results API).", "ID", "found or made by its name"
     ),
@@ -165,7 +171,17 @@ KNOBS: dict[str, Knob] = {
     ),
 }
 # Flags without a value.
-SWITCHES = frozenset({"dry_run", "mention_owners", "send_messages", "send_sql", "skip_ssl_verify", "verbose"})
+SWITCHES = frozenset(
+    {
+        "dry_run",
+        "mention_owners",
+        "pack_per_dimension",
+        "send_messages",
+        "send_sql",
+        "skip_ssl_verify",
+        "verbose",
+    }
+)
 # May be given several times.
 LISTS = frozenset({"results", "require_run", "dimensions"})
 # Never from a file inside the workspace: a pull request could change it and send the token elsewhere.

@@ -129,6 +129,7 @@ class Target(Value, frozen=True, kw_only=True):
     verify_tls: bool = True
     timeout_s: float = 120.0
     pack: str = "dbt_ingest"
+    pack_per_dimension: bool = False
     source_id: str | None = None
     metrics_detail: Literal["source", "table", "column", "check"] = "column"
     folder: str = "qalita-report"

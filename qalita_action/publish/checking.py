@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from qalita_action.errors import IngestError
 from qalita_action.http import Budget, trusted_by
-from qalita_action.model import Finding
+from qalita_action.model import DIMENSIONS, Finding
 from qalita_action.publish import results_api
 from qalita_action.publish.answers import row
 from qalita_action.publish.choose import choose
+from qalita_action.publish.dimensions import pack_of, setup_flags
 from qalita_action.publish.packs import find_pack
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _asked(connection: Connection, client: Client, names: Sequence[str]) -> list
     except IngestError as e:
         return [_wrong("platform", e)]
     if chosen.api == "results":
-        findings.append(_pack(connection, client, budget))
+        findings += _packs(connection, client, budget)
         findings += [_source(connection, client, name, budget) for name in names]
     else:
         findings += [
@@ -99,10 +100,18 @@ def _user(chosen: Chosen) -> Finding:
     )
 
 
-def _pack(connection: Connection, client: Client, budget: Budget) -> Finding:
-    name = connection.target.pack
+def _packs(connection: Connection, client: Client, budget: Budget) -> list[Finding]:
+    target = connection.target
+    found = [_pack(client, target.pack, None, budget)]
+    if target.pack_per_dimension:
+        names = [pack_of(target.pack, dimension) for dimension in DIMENSIONS]
+        found += [_pack(client, name, setup_flags(target), budget) for name in names]
+    return found
+
+
+def _pack(client: Client, name: str, setup: str | None, budget: Budget) -> Finding:
     try:
-        pack_id, version_id = find_pack(client, name, budget)
+        pack_id, version_id = find_pack(client, name, budget, setup=setup)
     except IngestError as e:
         return _wrong("pack", e)
     return Finding(subject="pack", ok=True, text=f"{name}: pack {pack_id}, newest version {version_id}")

@@ -19,6 +19,7 @@ import msgspec
 import yaml
 
 from qalita_action.model import DIMENSIONS
+from qalita_action.publish.dimensions import pack_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,10 +88,6 @@ def packs(files: Mapping[str, bytes], name: str, *, visibility: str, per_dimensi
     return (main, *(_of_dimension(files, name, dimension, visibility) for dimension in DIMENSIONS))
 
 
-def name_of(pack: str, dimension: str) -> str:
-    return f"{pack}_{dimension}"
-
-
 def _pack(files: Mapping[str, bytes], name: str, visibility: str, **changes: Any) -> Pack:
     properties = {**yaml.safe_load(files[PROPERTIES]), "visibility": visibility, **changes, "name": name}
     written = yaml.safe_dump(properties, sort_keys=True, allow_unicode=True)
@@ -113,4 +110,4 @@ def _of_dimension(files: Mapping[str, bytes], name: str, dimension: str, visibil
     }
     changed = {**files, CONF: (json.dumps(conf, indent=2) + "\n").encode()}
     text = f"The {dimension} of what dbt's tests found: its score alone, beside the pack {name}."
-    return _pack(changed, name_of(name, dimension), visibility, type=dimension, description=text)
+    return _pack(changed, pack_of(name, dimension), visibility, type=dimension, description=text)

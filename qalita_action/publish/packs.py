@@ -20,8 +20,9 @@ SEMVER = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(?:\+.*)?")
 Json = dict[str, Any]
 
 
-def find_pack(client: Client, name: str, budget: Budget) -> tuple[str, str]:
+def find_pack(client: Client, name: str, budget: Budget, *, setup: str | None = None) -> tuple[str, str]:
     """Ids of the pack and of its newest version. Platforms write blanks where a pack's name has underscores.
+    setup: the flags with which setup makes it, where they are not `--pack <name>`.
 
     Raises SettingsError pack-missing.
     """
@@ -36,12 +37,12 @@ def find_pack(client: Client, name: str, budget: Budget) -> tuple[str, str]:
         version = newest((pack or {}).get("versions"))
         if version is not None:
             return pack_id, version.id
-    raise _missing(client.options, name, has_no_version=bool(seen))
+    raise _missing(client.options, name, setup, has_no_version=bool(seen))
 
 
-def _missing(options: Options, name: str, *, has_no_version: bool) -> SettingsError:
+def _missing(options: Options, name: str, setup: str | None, *, has_no_version: bool) -> SettingsError:
     what = f"The pack {name} has no version" if has_no_version else f"The pack {name} is not on this platform"
-    flags = "" if name == DEFAULT_PACK else f" --pack {name}"
+    flags = f" {setup}" if setup else "" if name == DEFAULT_PACK else f" --pack {name}"
     return SettingsError(
         "pack-missing",
         f"{what}, and results can only be stored under a pack.",

@@ -5,26 +5,27 @@ not decide whether to publish, and must not guess beyond what the platform's own
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from qalita_action.errors import IngestError, SettingsError
 from qalita_action.http import Budget, Client, LostAnswer, json_body
 from qalita_action.model import Ingest, PlannedRequest, Receipt, Source, Target, to_json
 from qalita_action.publish import job as jobs
 from qalita_action.publish.answers import identity, row
+from qalita_action.publish.dimensions import Dimension, dimensions, setup_flags
+from qalita_action.publish.filing import Filing, counted
 from qalita_action.publish.job import Place, listed
-from qalita_action.publish.opening import CREATE, open_job
+from qalita_action.publish.opening import CREATE
 from qalita_action.publish.packs import find_pack
 from qalita_action.publish.results_files import Files, files
 from qalita_action.publish.results_scopes import scores_sent
-from qalita_action.publish.uploads import Uploader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qalita_action.publish.spool import Journal
+    from qalita_action.publish.uploads import Uploader
 
 VERSION = "/api/v1/version"
 INFO = "/api/v1/info"
@@ -54,29 +55,37 @@ def send(
         return now() + offset
 
     source_id = find_or_make_source(client, target, ingest, budget)
-    pack_id, pack_version_id = find_pack(client, target.pack, budget)
-    place = Place(source_id=source_id, pack_id=pack_id, pack_version_id=pack_version_id)
-    receipt = Receipt(run_key=ingest.run.key, api="results", status="recorded", source=ingest.source.name)
-    found = jobs.history(client, place, ingest, budget)
-    job = open_job(client, place, ingest, found, server_time(), budget)
-    if job.is_done:
-        url = link(client, source_id, budget)
-        return msgspec.structs.replace(receipt, status="already-recorded", job=job.id, url=url)
-    uploader = Uploader(client, place, job, journal, budget)
-    try:
-        _upload(uploader, target, ingest, page, is_late=found.is_late)
-    except BaseException as e:
-        # Also on Ctrl-C and on SystemExit from a signal: an open job blocks the platform's routines.
-        jobs.close_failed(client, job, server_time(), e)
-        raise
-    jobs.close_succeeded(client, job, server_time(), budget)
-    return msgspec.structs.replace(
-        receipt,
-        counts=uploader.counts,
-        job=job.id,
+    parts = dimensions(target, ingest)
+    packs = [find_pack(client, target.pack, budget)]  # all of them before the first job is opened
+    packs += [find_pack(client, part.pack, budget, setup=setup_flags(target)) for part in parts]
+    places = [Place(source_id=source_id, pack_id=pack, pack_version_id=version) for pack, version in packs]
+    filing = Filing(client, ingest, journal, budget, server_time)
+
+    def upload(uploader: Uploader, is_late: bool) -> None:
+        _upload(uploader, target, ingest, page, is_late=is_late)
+
+    done = [filing.under(places[0], upload)]
+    done += [
+        filing.under(place, partial(_upload_part, part), f" under {part.pack}")
+        for place, part in zip(places[1:], parts, strict=True)
+    ]
+    return Receipt(
+        run_key=ingest.run.key,
+        api="results",
+        status="already-recorded" if all(filed.was_there for filed in done) else "recorded",
+        source=ingest.source.name,
+        counts=counted(done),
+        job=done[0].job,
         url=link(client, source_id, budget),
-        notes=tuple(dict.fromkeys(uploader.notes)),
+        notes=tuple(dict.fromkeys(note for filed in done for note in filed.notes)),
     )
+
+
+def _upload_part(part: Dimension, uploader: Uploader, is_late: bool) -> None:
+    """A dimension's score under its own pack; what was recorded late keeps its job, as everywhere."""
+    if not is_late:
+        uploader.schemas(part.schemas)
+        uploader.metrics(part.metrics)
 
 
 def _upload(uploader: Uploader, target: Target, ingest: Ingest, page: bytes, *, is_late: bool) -> None:
@@ -208,7 +217,17 @@ def planned(target: Target, ingest: Ingest, page: bytes) -> tuple[PlannedRequest
         path = "/api/v1/jobs/{job}/outputs"
         requests.append(PlannedRequest(method="POST", path=path, size=len(page), note=page_name(ingest)))
     close = json_body({"status": "succeeded"})
-    requests.append(PlannedRequest(method="PUT", path=f"{jobs.JOBS}/{{job}}", size=len(close.data)))
+    closed = PlannedRequest(method="PUT", path=f"{jobs.JOBS}/{{job}}", size=len(close.data))
+    requests.append(closed)
+    for part in dimensions(target, ingest):
+        note = f"{part.name}, under the pack {part.pack}"
+        opened = PlannedRequest(method="POST", path=CREATE, size=len(create.data), note=note)
+        rows = (("schemas", part.schemas), ("metrics", part.metrics))
+        uploads = (
+            PlannedRequest(method="POST", path=f"/api/v1/{kind}/upload{ids}", size=len(to_json(sent)))
+            for kind, sent in rows
+        )
+        requests += [opened, *uploads, closed]
     return tuple(requests)
 
 

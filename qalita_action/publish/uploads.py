@@ -26,9 +26,13 @@ MAX_PAGE_BYTES = 20 * 1024 * 1024
 
 
 class Uploader:
-    """What every upload of one run needs; counts and notes are what came of them."""
+    """What every upload of one run needs; counts and notes are what came of them. tag: tells the journal's
+    entries of one pack from another's, since equal files of two packs are two uploads."""
 
-    def __init__(self, client: Client, place: Place, job: Job, journal: Journal, budget: Budget) -> None:
+    def __init__(
+        self, client: Client, place: Place, job: Job, journal: Journal, budget: Budget, tag: str = ""
+    ) -> None:
+        self.tag = tag
         self.client = client
         self.place = place
         self.job = job
@@ -194,8 +198,8 @@ class Uploader:
 
     def _was_taken(self, kind: str, digest: str, total: int) -> bool:
         """Whether the journal says that the platform has exactly this file. Outputs are a job's; all else is
-        tied to none, and is there whichever attempt sent it."""
-        entry = self.journal.find(kind, digest)
+        tied to none, and is there whichever attempt sent it: under the tag's pack."""
+        entry = self.journal.find(kind + self.tag, digest)
         if entry is None or (kind == "outputs" and entry.job != self.job.id):
             return False
         self.counts[kind] = entry.rows if entry.rows is not None else total
@@ -203,7 +207,9 @@ class Uploader:
 
     def _taken(self, kind: str, digest: str, status: int, total: int) -> None:
         self.counts[kind] = total
-        self.journal.add(Entry(call=kind, digest=digest, status=status, job=self.job.id, rows=total))
+        self.journal.add(
+            Entry(call=kind + self.tag, digest=digest, status=status, job=self.job.id, rows=total)
+        )
 
 
 def _value(body: bytes) -> Any:

@@ -71,6 +71,7 @@ class Settings(BaseModel):
     gitlab_token: SecretStr | None = _field("gitlab_token", None)
     metrics_detail: Literal["source", "table", "column", "check"] = _field("metrics_detail", "column")
     pack: str = _field("pack", "dbt_ingest")
+    pack_per_dimension: bool = _field("pack_per_dimension", False)
     source_id: str | None = _field("source_id", None)
     visibility: Literal["private", "internal", "public"] = _field("visibility", "internal")
     send_messages: bool = _field("send_messages", False)
@@ -160,6 +161,7 @@ class Settings(BaseModel):
             verify_tls=not self.skip_ssl_verify,
             timeout_s=self.publish_timeout,
             pack=self.pack,
+            pack_per_dimension=self.pack_per_dimension,
             source_id=self.source_id,
             metrics_detail=self.metrics_detail,
             folder=self.report_dir,

@@ -195,6 +195,49 @@ def test_a_token_without_the_right_changes_nothing(tmp_path):
         assert table(platform, "packs") == []
 
 
+def test_each_dimension_is_filed_under_its_pack_once(tmp_path):
+    """One job for each pack; the headline score of each is that dimension's, by an independent count."""
+    with running(tmp_path / "db.sqlite", quirks=BARE) as platform:
+        env = {"QALITA_WORKER_TOKEN": platform.token, "QALITA_WORKER_ENDPOINT": platform.url}
+        words = ("dbt", str(SAMPLE), "--env", "prod", "--fail-on", "never", "--pack-per-dimension")
+        assert setup(platform, tmp_path, "--yes").returncode == 0
+        missing = run(*words, cwd=tmp_path, env=env)
+        assert missing.returncode == 2
+        assert (
+            f"qalita-ingest setup --yes --per-dimension --endpoint {platform.url}"
+            in missing.stderr + missing.stdout
+        )
+        assert table(platform, "jobs") == []
+
+        assert setup(platform, tmp_path, "--per-dimension", "--yes").returncode == 0
+        done = run(*words, cwd=tmp_path, env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        document = json.loads((tmp_path / "qalita-report" / "ingest.json").read_text())
+        points: dict[str, list] = {}
+        statuses = {r["check"]: r["status"] for r in document["results"]}
+        for check in document["checks"]:
+            counts = {"passed": 1.0, "warned": 0.5, "failed": 0.0, "errored": 0.0, "skipped": 0.0}
+            if check["kind"] != "unit_test" and statuses[check["key"]] in counts:
+                points.setdefault(check["dimension"], []).append(counts[statuses[check["key"]]])
+        packs = {p["id"]: p["name"] for p in table(platform, "packs")}
+        scores = {
+            packs[m["pack_id"]]: float(m["value"])
+            for m in table(platform, "metrics")
+            if m["key"] == "score" and "parent_scope" not in m["scope"]
+        }
+        expected = {f"dbt ingest {name}": sum(found) / len(found) for name, found in points.items()}
+        overall = scores.pop("dbt ingest")
+        assert 0 < overall < 1
+        assert {k: round(v, 3) for k, v in scores.items()} == {k: round(v, 3) for k, v in expected.items()}
+        jobs = [(j["status"], packs[j["pack_id"]]) for j in table(platform, "jobs") if j["kind"] == "pack"]
+        assert sorted(jobs) == sorted(("succeeded", name) for name in ("dbt ingest", *expected))
+
+        first = table(platform, "metrics")
+        again = run(*words, cwd=tmp_path, env=env)
+        assert "already recorded" in again.stdout
+        assert table(platform, "metrics") == first
+
+
 # ---------------------------------------------------------------- what is uploaded
 
 
