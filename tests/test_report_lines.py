@@ -12,9 +12,11 @@ import report_samples as samples
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_report_hostile import TEXTS, ids
 
 from qalita_action import report
 from qalita_action.model import ReportOptions, Result, to_json
+from qalita_action.report.build import build
 from qalita_action.report.files import MOST_FILE_BYTES, Repository
 from qalita_action.report.lines import locate
 
@@ -797,6 +799,20 @@ def test_nothing_outside_of_the_repository_is_read(tmp_path, path):
     (inside / "loop.yml").symlink_to(inside / "loop.yml")
     wanted = at(path)
     assert lines_of(inside, {}, wanted).checks[wanted.key].line is None
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=ids)
+def test_any_path_is_looked_for_in_peace(tmp_path, text):
+    document = samples.hostile(text)
+    spots = locate(document, text, Repository(str(tmp_path)))
+    # the document may know a line already: it stays
+    assert {spot.line for spot in spots.checks.values()} == {3, None}
+    view = build([document], samples.gate(document), spots={document.run.key: spots})
+    assert all(
+        not place.link or place.link.startswith("https://")
+        for row in view.sections[0].rows
+        if (place := row.place)
+    )
 
 
 def test_a_project_in_a_folder(tmp_path):

@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -70,14 +70,12 @@ class Repository:
     def real(self, path: str) -> str | None:
         """The path with its links followed, None where that is no file inside."""
         if path not in self._real:
-            found = self._inside(path)
-            inside = found is not None and found.is_file()
-            self._real[path] = found.relative_to(self._root).as_posix() if found and inside else None
+            found = self._inside(path, Path.is_file)
+            self._real[path] = found.relative_to(self._root).as_posix() if found else None
         return self._real[path]
 
     def has_folder(self, path: str) -> bool:
-        found = self._inside(path)
-        return found is not None and found.is_dir()
+        return self._inside(path, Path.is_dir) is not None
 
     def text(self, path: str) -> str | None:
         """None where it is no text, too large, or the limit of all files is reached."""
@@ -86,10 +84,10 @@ class Repository:
         return self._texts[path]
 
     def _read(self, path: str) -> str | None:
-        found = self._inside(path)
+        found = self._inside(path, Path.is_file)
+        if found is None:
+            return None
         try:
-            if found is None or not found.is_file():
-                return None
             with found.open("rb") as file:
                 content = file.read(MOST_FILE_BYTES + 1)
             if len(content) > min(MOST_FILE_BYTES, self._room):
@@ -99,11 +97,11 @@ class Repository:
         except (OSError, UnicodeDecodeError):
             return None
 
-    def _inside(self, path: str) -> Path | None:
+    def _inside(self, path: str, is_kind: Callable[[Path], bool]) -> Path | None:
         try:
             found = (self._root / path).resolve()
-            return found if found.is_relative_to(self._root) else None
-        except (OSError, ValueError, RuntimeError):  # a name with a NUL, a circle of links
+            return found if found.is_relative_to(self._root) and is_kind(found) else None
+        except (OSError, ValueError, RuntimeError):  # too long a name, one with a NUL, a circle of links
             return None
 
 

@@ -63,9 +63,7 @@ def locate(ingest: Ingest, folder: str, reader: Reader) -> Spots:
     asked = {key for cause in ingest.causes for key in (cause.dataset, *cause.checks[:20])}
     datasets = [d for d in ingest.datasets if d.path and (d.key in asked or _is_broken(d))]
     return Spots(
-        checks={
-            check.key: finder.spot(check.key, check.path or "", finder.of_check(check)) for check in checks
-        },
+        checks={c.key: finder.spot(c.key, c.path or "", finder.of_check(c), c.line) for c in checks},
         datasets={d.key: finder.spot(d.key, d.path or "", finder.of_dataset(d)) for d in datasets},
     )
 
