@@ -67,7 +67,8 @@ def main() -> None:
     gc.disable()
     # pydantic would look through every installed package for plugins, and run what it finds.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
     try:
         app()
     except SystemExit as end:
@@ -96,5 +97,10 @@ def _leave(code: int) -> None:
         os._exit(code)
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise Terminated
+def _stop(number: int, _frame: FrameType | None) -> None:
+    """Runners that cancel a job ask twice, SIGINT and seconds later SIGTERM. The second must not cut short
+    the closing of a job on the platform, which the first has begun; Ctrl-C twice does."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if number == signal.SIGTERM:
+        raise Terminated
+    raise KeyboardInterrupt

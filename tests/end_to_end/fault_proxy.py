@@ -109,7 +109,7 @@ def between(upstream: str):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             _, name, rest = self.path.split("/", 2)
             ticket, path = proxy.tickets[name], f"/{rest}"
-            call = f"{self.command} {path.split('?')[0]}"
+            call = f"{self.command} {path.split('?', maxsplit=1)[0]}"
             with proxy.lock:
                 proxy.requests += 1
             if ticket.is_killed_now():

@@ -13,6 +13,7 @@ from collections import Counter
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
@@ -342,6 +343,34 @@ def test_a_job_that_was_left_running_is_adopted(platform, tmp_path):
     assert receipt.status == "recorded" and receipt.job == "1"
     assert [status for status, _ in jobs(platform)] == ["succeeded"]
     assert metrics(platform) == expected_metrics(ingest)
+
+
+@pytest.mark.parametrize("rival_is", ["first", "second", "first and done"])
+def test_two_runners_in_the_same_second_are_one_run(platform, tmp_path, rival_is):
+    """Both looked, saw nothing, and make a job. The one that was made first stands for the run."""
+    states = "succeeded" if rival_is == "first and done" else "running"
+
+    def rival(seen, n):
+        if n == 1 and seen.path.endswith("/jobs/create"):
+            headers = {k: seen.headers[k] for k in ("authorization", "content-type")}
+            body = json.dumps({**json.loads(seen.body), "status": states})
+            httpx.post(f"{platform.url}{seen.path}", content=body, headers=headers).raise_for_status()
+
+    when = "after" if rival_is == "second" else "instead"
+    with serving(before(platform.url, **{when: rival})) as server:
+        receipt = send(connect(server.url, platform.token), make_ingest(20, 3), tmp_path)
+    told = [(j["status"], j["error_message"]) for j in table(platform, "jobs") if j["kind"] == "pack"]
+    if rival_is == "second":
+        assert receipt.status == "recorded"
+        assert told == [("succeeded", None), ("failed", "superseded by job 1, which is of the same run")]
+        assert metrics(platform) == expected_metrics(make_ingest(20, 3))
+        return
+    assert told == [(states, None), ("failed", "superseded by job 1, which is of the same run")]
+    assert sum(metrics(platform).values()) == 0
+    if states == "running":
+        assert (receipt.status, receipt.error_code) == ("not-delivered", "in-progress")
+    else:
+        assert (receipt.status, receipt.job) == ("already-recorded", "1")
 
 
 def test_the_reason_stands_in_the_failed_job(platform, tmp_path):
