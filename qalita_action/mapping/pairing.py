@@ -19,19 +19,23 @@ Either = Check | PastCheck
 
 def pairs(now: Sequence[Check], before: Sequence[PastCheck]) -> dict[str, PastCheck]:
     """This run's key -> the base's check. Each check of either side is in one pair at most."""
-    found: dict[str, PastCheck] = {}
-    taken: set[str] = set()
+    old = {(c.kind, c.key): c for c in before}
+    found = {c.key: match for c in now if (match := old.get((c.kind, c.key)))}
+    ours = [c for c in now if c.key not in found]
+    theirs = [c for c in before if c.key not in found]
+    if not ours or not theirs:  # nearly always, and looking for more costs a large project a second
+        return found
     alone_now, alone_before = _alone(now, _slot), _alone(before, _slot)
 
     def only(check: Either) -> Hashable:
         slot = _slot(check)
         return slot if slot in alone_now and slot in alone_before else None
 
-    for told_by in (lambda c: (c.kind, c.key), lambda c: (c.kind, c.alias), _named, only):
-        theirs = _by(told_by, (c for c in before if c.key not in taken))
-        ours = _by(told_by, (c for c in now if c.key not in found))
-        for name, checks in ours.items():
-            for check, match in zip(checks, theirs.get(name, ()), strict=False):
+    taken: set[str] = set()
+    for told_by in (lambda c: (c.kind, c.alias), _named, only):
+        left = _by(told_by, (c for c in theirs if c.key not in taken))
+        for name, checks in _by(told_by, (c for c in ours if c.key not in found)).items():
+            for check, match in zip(checks, left.get(name, ()), strict=False):
                 found[check.key] = match
                 taken.add(match.key)
     return found
