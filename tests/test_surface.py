@@ -175,32 +175,68 @@ def gitlab():
     return yaml.safe_load(text("gitlab-ci-template.yml"))
 
 
+@pytest.fixture(scope="module")
+def component():
+    """spec.inputs, and the jobs."""
+    head, jobs = yaml.safe_load_all(text("templates/dbt-ingest/template.yml"))
+    return head["spec"]["inputs"], jobs
+
+
+@pytest.fixture(params=["template", "component"])
+def job(request, gitlab, component):
+    return gitlab["qalita-ingest"] if request.param == "template" else component[1]["$[[ inputs.job-name ]]"]
+
+
 def test_the_template_can_be_included_as_a_file(gitlab):
     """`spec:` would make it a component; a global keyword would change the jobs of whoever includes it."""
     assert gitlab.keys() == {"variables", ".qalita-dbt", "qalita-ingest"}
 
 
-def test_the_template_names_no_variable_that_nothing_reads():
+@pytest.mark.parametrize("name", ["gitlab-ci-template.yml", "templates/dbt-ingest/template.yml"])
+def test_the_template_names_no_variable_that_nothing_reads(name):
     known = {v for n in KNOBS for v in ENV_NAMES.get(n, ("QALITA_" + n.upper(),))} | {"QALITA_IMAGE"}
-    assert set(re.findall(r"QALITA_[A-Z_]+", text("gitlab-ci-template.yml"))) <= known
+    named = set(re.findall(r"\bQALITA_[A-Z_]+", text(name)))
+    assert named
+    assert named - {"QALITA_"} <= known
 
 
-def test_the_job_runs_its_script_after_a_red_build_too(gitlab):
-    job = gitlab["qalita-ingest"]
-    assert job["image"] == {"name": "$QALITA_IMAGE", "entrypoint": [""]}, (
-        "else GitLab passes without a script"
-    )
-    assert job["rules"] == [{"when": "always"}]
+def test_the_component_hands_every_setting_over_as_a_variable(component):
+    """INPUT_X outranks QALITA_X, and an empty one leaves it its say: the variables of a pipeline still count."""
+    inputs, jobs = component
+    variables = jobs["$[[ inputs.job-name ]]"]["variables"]
+    settings = inputs.keys() & set(NAMES)
+    assert len(settings) > 5
+    assert variables == {f"INPUT_{n.upper().replace('-', '_')}": f"$[[ inputs.{n} ]]" for n in settings}
+    assert all(inputs[name]["default"] == "" for name in settings)
+    for name in settings & {n.replace("_", "-") for n, k in KNOBS.items() if "|" in k.shown}:
+        assert inputs[name]["options"] == ["", *KNOBS[name.replace("-", "_")].shown.split("|")]
+
+
+def test_every_input_of_the_component_is_described_and_has_a_default(component):
+    assert all(entry["description"] and "default" in entry for entry in component[0].values())
+
+
+def test_the_job_runs_its_script_after_a_red_build_too(job, gitlab, component):
+    assert job["image"]["entrypoint"] == [""], "else GitLab passes without a script"
     assert job["script"] == ["qalita-ingest dbt"]
+    assert gitlab["qalita-ingest"]["rules"] == component[0]["rules"]["default"] == [{"when": "always"}]
+    assert gitlab[".qalita-dbt"] == component[1][".qalita-dbt"]
     assert gitlab[".qalita-dbt"]["artifacts"]["when"] == "always"
 
 
-def test_only_an_outage_is_allowed_to_fail(gitlab):
-    assert gitlab["qalita-ingest"]["allow_failure"] == {"exit_codes": [4]}
+def test_only_an_outage_is_allowed_to_fail(job):
+    assert job["allow_failure"] == {"exit_codes": [4]}
 
 
-def test_the_run_that_waits_is_kept(gitlab):
-    kept = gitlab["qalita-ingest"]["artifacts"]
+def test_the_run_that_waits_is_kept(job):
+    kept = job["artifacts"]
     assert kept["when"] == "always"
     folders = {Settings.model_fields[n].default + "/" for n in ("report_dir", "spool_dir")}
     assert set(kept["paths"]) == folders
+
+
+def test_gitlab_is_told_where_its_reports_are(job):
+    folder = Settings.model_fields["report_dir"].default + "/"
+    reports = job["artifacts"]["reports"]
+    assert reports.keys() == {"junit", "codequality", "annotations", "dotenv"}
+    assert all(path.startswith(folder) for path in reports.values())

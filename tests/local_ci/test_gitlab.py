@@ -1,0 +1,98 @@
+"""The template and the component as pipelines use them, read and run by gitlab-ci-local on this machine, against a
+sandbox on loopback. `make localci` brings it.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from gitlab_pipeline import account, by_component, by_template, project, recorded, started
+
+from qalita_action import sandbox
+
+WAYS = pytest.mark.parametrize("way", [by_template, by_component], ids=["template", "component"])
+JOB = "qalita-ingest"
+
+
+def run(folder, pipeline, **variables):
+    return started(project(folder, pipeline, variables), "--force-shell-executor", env={})
+
+
+@pytest.fixture
+def platform(tmp_path):
+    with sandbox.running(tmp_path / "platform.db") as served:
+        yield served
+
+
+@WAYS
+def test_the_run_of_a_red_dbt_job_is_recorded_and_its_reports_are_kept(way, platform, tmp_path):
+    pipeline = run(tmp_path / "p", way({"fail-on": "never"}), **account(platform))
+    assert pipeline.states == {"dbt-build": "FAIL", JOB: "PASS"}, pipeline.text
+    assert recorded(platform) == ["complete"]
+    assert pipeline.kept(JOB, "qalita-report/report.html").stat().st_size > 1000
+    document = json.loads(pipeline.kept(JOB, "qalita-report/ingest.json").read_text("utf-8"))
+    assert document["run"]["ci"]["provider"] == "gitlab"
+    assert platform.token not in pipeline.text
+
+
+@WAYS
+def test_the_gate_says_no_and_the_run_is_recorded(way, platform, tmp_path):
+    pipeline = run(tmp_path / "p", way({}), **account(platform))
+    assert (pipeline.states[JOB], pipeline.codes[JOB]) == ("FAIL", 1), pipeline.text
+    assert recorded(platform) == ["complete"]
+
+
+@WAYS
+def test_an_outage_passes_with_a_warning_and_leaves_the_run(way, platform, tmp_path):
+    down = account(platform) | {"QALITA_WORKER_ENDPOINT": "http://127.0.0.1:9", "QALITA_PUBLISH_TIMEOUT": "1"}
+    pipeline = run(tmp_path / "p", way({"fail-on": "never", "on-publish-failure": "fail"}), **down)
+    assert (pipeline.states[JOB], pipeline.codes[JOB]) == ("WARN", 4), pipeline.text
+    assert list(pipeline.kept(JOB, "qalita-spool").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("way", "given", "variables", "code"),
+    [
+        (by_template, {"publish": "always"}, {}, 2),  # no token
+        (by_component, {"publish": "never"}, {"NOTHING": "yes"}, 3),
+        (by_template, {"publish": "never"}, {"STALE": "yes"}, 3),
+    ],
+    ids=["settings", "nothing", "stale"],
+)
+def test_what_shows_nothing_is_red(way, given, variables, code, tmp_path):
+    pipeline = run(tmp_path / "p", way(given), **variables)
+    assert (pipeline.states[JOB], pipeline.codes[JOB]) == ("FAIL", code), pipeline.text
+
+
+def test_an_input_is_handed_over_and_never_run(tmp_path):
+    mark = tmp_path / "ran"
+    typed = f"a $(touch {mark}) `touch {mark}` \"; touch {mark}; ' b"
+    given = {
+        "project": typed,
+        "job-name": "quality",
+        "publish": "never",
+        "fail-on": "never",
+        "tags": ["docker"],
+    }
+    pipeline = run(tmp_path / "p", by_component(given))
+    assert pipeline.states["quality"] == "PASS", pipeline.text
+    document = json.loads(pipeline.kept("quality", "qalita-report/ingest.json").read_text("utf-8"))
+    assert document["source"]["project"] == typed
+    assert not mark.exists()
+
+
+def test_an_empty_input_leaves_the_variable_its_say(tmp_path):
+    pipeline = run(tmp_path / "p", by_component({}), QALITA_PUBLISH="never", QALITA_FAIL_ON="never")
+    assert pipeline.states[JOB] == "PASS", pipeline.text
+
+
+def test_a_deployment_waits_for_the_gate(tmp_path):
+    """The component in a stage of its own, before one that deploys."""
+    given = {"stage": "quality", "publish": "never"}
+    deploy = {"stage": "deploy", "script": ["echo deployed"]}
+    pipeline = by_component(given) | {"stages": ["test", "quality", "deploy"], "deploy": deploy}
+    done = run(tmp_path / "p", pipeline)
+    assert done.codes[JOB] == 1, done.text
+    assert "deploy" not in done.states
+    assert "echo deployed" not in done.text
