@@ -1,5 +1,6 @@
-"""Nothing but the endpoint is contacted. Python's own audit hook, inside the real command, writes down each name
-that is asked for, each address that is connected or sent to, and each program that is started.
+"""Nothing but the endpoint is contacted, and the CI's own API where a comment is to be written. Python's own audit
+hook, inside the real command, writes down each name that is asked for, each address that is connected or sent to,
+and each program that is started.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from artifact_sets import BASE
+from loopback import reply, serving
 
 from qalita_action import sandbox
 
@@ -88,6 +90,19 @@ def test_the_endpoint_alone_is_contacted(platform, tmp_path, command, flags, ci)
     host, _, port = platform.url.removeprefix("http://").partition(":")
     assert {tuple(where) for event, where in seen if event == "socket.connect"} == {(host, int(port))}
     assert {where for event, where in seen if event == "socket.getaddrinfo"} == {host}
+    assert {event for event, _ in seen} == {"socket.connect", "socket.getaddrinfo"}
+
+
+def test_a_comment_goes_to_the_ci_s_api_and_nowhere_else(platform, tmp_path):
+    with serving(lambda seen: reply(200, [] if seen.method == "GET" else {"id": 1})) as forge:
+        account = {"QALITA_WORKER_ENDPOINT": platform.url, "QALITA_WORKER_TOKEN": platform.token}
+        comment = {"QALITA_COMMENT": "always", "QALITA_GITHUB_TOKEN": "ghs_x", "GITHUB_API_URL": forge.url}
+        _, seen = contacts("dbt", str(ARTIFACTS), cwd=tmp_path, env={**account, **CHANGE, **comment})
+        assert forge.count("POST", "/comments") == 1
+        ports = {int(url.rpartition(":")[2]) for url in (platform.url, forge.url)}
+    assert {tuple(where) for event, where in seen if event == "socket.connect"} == {
+        ("127.0.0.1", port) for port in ports
+    }
     assert {event for event, _ in seen} == {"socket.connect", "socket.getaddrinfo"}
 
 
