@@ -58,7 +58,7 @@ image: $(READY) $(LOCAL)/.ready  ## the image, built and run as each system runs
 CHECKERS := $(DEMO)/checkers
 CHECK    := $(CHECKERS)/venv/bin
 .PHONY: files
-files: $(CHECKERS)/.ready  ## workflows, actions, the Dockerfile, templates and scripts
+files: $(CHECKERS)/.ready  ## workflows, actions, the Dockerfile, templates, scripts, and the YAML of the pages
 	node $(CHECKERS)/check_workflows.mjs .github/workflows/*.yml action.yml composite/action.yml
 	$(CHECK)/zizmor --offline --quiet .github action.yml composite/action.yml
 	$(CHECK)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
@@ -66,6 +66,10 @@ files: $(CHECKERS)/.ready  ## workflows, actions, the Dockerfile, templates and 
 	$(CHECK)/check-jsonschema --builtin-schema vendor.gitlab-ci gitlab-ci-template.yml
 	$(CHECK)/python scripts/check_component.py templates/dbt-ingest/template.yml
 	$(CHECK)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(CHECK)/python scripts/check_pages.py $(CHECKERS)/pages README.md docs/*.md
+	node $(CHECKERS)/check_workflows.mjs $(CHECKERS)/pages/github/*.yml
+	$(CHECK)/check-jsonschema --builtin-schema vendor.github-workflows $(CHECKERS)/pages/github/*.yml
+	$(CHECK)/check-jsonschema --builtin-schema vendor.gitlab-ci $(CHECKERS)/pages/gitlab/*.yml
 	$(CHECK)/hadolint Dockerfile
 	$(CHECK)/shellcheck .ci/run composite/run.sh
 

@@ -188,6 +188,56 @@ def test_the_gitlab_example_extends_what_the_template_has():
     assert example["include"][0]["remote"].endswith("/gitlab-ci-template.yml")
 
 
+RECIPES = blocks(ROOT / "docs/recipes.md", "yaml")
+
+
+def test_every_recipe_is_of_a_kind_that_make_files_completes_and_reads():
+    kinds = {"# .gitlab-ci.yml": 0, "# qalita.yml": 0, "jobs": 0, "steps": 0}
+    for block in RECIPES:
+        content = yaml.safe_load(block)
+        comment = block.split("\n")[0].split(",")[0]
+        kind = comment if comment in kinds else "jobs" if "jobs" in content else "steps"
+        assert kind != "steps" or {"uses", "run"} & content[0].keys(), block
+        kinds[kind] += 1
+    assert all(kinds.values())
+
+
+def test_the_first_recipe_is_the_step_as_it_is_meant():
+    dbt, ours = yaml.safe_load(RECIPES[0])
+    assert dbt == {"run": "dbt build", "id": "dbt", "continue-on-error": True}
+    assert ours["if"] == "${{ !cancelled() }}"
+    assert ours["with"] == {"dbt-outcome": "${{ steps.dbt.outcome }}"}
+
+
+def scripts(value: object) -> list[str]:
+    """What the steps of a recipe run."""
+    if isinstance(value, list):
+        return [line for part in value for line in scripts(part)]
+    if not isinstance(value, dict):
+        return []
+    own = [str(value["run"])] if "run" in value else []
+    return own + [line for part in value.values() for line in scripts(part)]
+
+
+def test_no_recipe_runs_after_it_was_cancelled_or_pastes_into_a_shell():
+    found = [line for block in RECIPES for line in scripts(yaml.safe_load(block))]
+    assert len(found) > 8
+    assert not any("${{" in line for line in found)
+    assert not any("if: always()" in block for block in RECIPES)
+
+
+def test_the_gitlab_recipes_use_what_the_template_and_the_component_have():
+    template = yaml.safe_load((ROOT / "gitlab-ci-template.yml").read_text("utf-8"))
+    spec, jobs = yaml.safe_load_all((ROOT / "templates/dbt-ingest/template.yml").read_text("utf-8"))
+    pipelines = [yaml.safe_load(b) for b in RECIPES if b.startswith("# .gitlab-ci.yml")]
+    assert {key for p in pipelines for key in p["include"][0]} == {"remote", "component", "inputs"}
+    for pipeline in pipelines:
+        include = pipeline["include"][0]
+        known = jobs if "component" in include else template
+        assert include.get("inputs", {}).keys() <= spec["spec"]["inputs"].keys()
+        assert pipeline["dbt-build"]["extends"] in known
+
+
 def test_the_commands_of_the_readme_use_flags_that_exist():
     flags = {"--" + name.replace("_", "-") for name in KNOBS}
     commands = [

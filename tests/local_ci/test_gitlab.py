@@ -85,14 +85,3 @@ def test_an_input_is_handed_over_and_never_run(tmp_path):
 def test_an_empty_input_leaves_the_variable_its_say(tmp_path):
     pipeline = run(tmp_path / "p", by_component({}), QALITA_PUBLISH="never", QALITA_FAIL_ON="never")
     assert pipeline.states[JOB] == "PASS", pipeline.text
-
-
-def test_a_deployment_waits_for_the_gate(tmp_path):
-    """The component in a stage of its own, before one that deploys."""
-    given = {"stage": "quality", "publish": "never"}
-    deploy = {"stage": "deploy", "script": ["echo deployed"]}
-    pipeline = by_component(given) | {"stages": ["test", "quality", "deploy"], "deploy": deploy}
-    done = run(tmp_path / "p", pipeline)
-    assert done.codes[JOB] == 1, done.text
-    assert "deploy" not in done.states
-    assert "echo deployed" not in done.text
