@@ -2,9 +2,9 @@
 
     python scripts/check_pages.py FOLDER PAGE...
 
-Writes FOLDER/github/*.yml and FOLDER/gitlab/*.yml. A list of steps becomes a job, jobs become a workflow; what
-begins with `# .gitlab-ci.yml` is GitLab's, with `# qalita.yml` our settings, which the tests hold to their schema.
-Other pieces are part of something that stands elsewhere on the page, and are left out.
+Writes FOLDER/github/*.yml and FOLDER/gitlab/*.yml. A list of steps becomes a job, jobs become a workflow.
+What begins with `# .gitlab-ci.yml` is GitLab's; with `# qalita.yml` it is our settings, and the tests hold
+it to their schema. Other pieces are part of something that stands elsewhere on the page, and are left out.
 """
 
 from __future__ import annotations
