@@ -21,7 +21,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
         """The bytes on the wire and their headers. No time stands in the gzip header."""
         headers = {"Content-Type": self.content_type}
         if self.may_compress and len(self.data) > GZIP_FROM:
-            return gzip.compress(self.data, 6, mtime=0), {**headers, "Content-Encoding": "gzip"}
+            return gzip.compress(self.data, 1, mtime=0), {**headers, "Content-Encoding": "gzip"}
         return self.data, headers
 
     def digest(self) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from qalita_action import ci, dbt, mapping, publish, report, workspace
 from qalita_action.errors import IngestError, SettingsError, raise_all
 from qalita_action.model import Gate
+from qalita_action.pipeline import handover
 from qalita_action.pipeline.world import TOOL, Plan, World
 from qalita_action.redact import clean_line
 
@@ -29,7 +30,7 @@ def detect(resolved: Resolved, world: World) -> CIContext:
         for name, field in CONTEXT_SETTINGS.items()
         if (origin := resolved.origins.get(name))
     }
-    context = ci.detect(world.env, world.workspace, said)
+    context = handover.settled(ci.detect(world.env, world.workspace, said))
     return _named_leg(context, resolved.settings.legs())
 
 
@@ -43,6 +44,7 @@ def _named_leg(context: CIContext, legs: tuple[str, ...]) -> CIContext:
 
 def plan(settings: Settings, context: CIContext, world: World) -> Plan:
     """Every bad file of every project is told at once."""
+    handover.check_settings(settings, context)
     places = settings.places()
     vetting = msgspec.structs.replace(
         settings.vetting(context, world.now()),
@@ -65,6 +67,7 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
     for files in found:
         try:
             evidence = dbt.read(files, vetting)
+            handover.hold_artifacts(evidence, settings, context)
             folder = workspace.folder(files, world.workspace)
             policy = settings.policy(TOOL)
             policy = msgspec.structs.replace(

@@ -10,7 +10,7 @@ import msgspec
 from qalita_action import publish
 from qalita_action.errors import ArtifactError, ExitCode, IngestError
 from qalita_action.model import Receipt
-from qalita_action.pipeline import keeping
+from qalita_action.pipeline import handover, keeping
 from qalita_action.pipeline.running import delivery_code
 from qalita_action.pipeline.world import TOOL
 
@@ -40,11 +40,12 @@ def replay(
 ) -> Replayed:
     """Send spool files, and those of folders. A file that cannot be sent costs the others nothing.
 
-    trust  take runs of another project or environment than the settings name
+    trust  take runs of another project or environment than the settings name; never those of a hand-over
 
     Raises SettingsError, or all of them in a ManyErrors, where nothing can be sent at all.
     """
     settings = resolved.settings
+    handover.check_settings(settings, context)
     connection = publish.connect(
         settings.target(TOOL), now=world.now(), need_account=settings.publish != "never"
     )
@@ -53,7 +54,8 @@ def replay(
     for path in _files(paths, world, errors):
         try:
             spooled = publish.spool.load(path)
-            if not trust:
+            handover.hold_document(spooled.ingest, settings, context, path)
+            if not trust and not handover.is_handed_over(context):
                 _hold(spooled, settings, path)
             waiting.append((path, spooled))
         except IngestError as e:
