@@ -155,7 +155,7 @@ fuzz: $(READY)             ## any bytes in place of any artifact, for a minute, 
 N    ?= 1000
 SEED ?=
 faults: $(READY)           ## N publishes through a network that loses and doubles, clients killed; SEED repeats
-	QALITA_FAULT_N=$(N) QALITA_FAULT_SEED=$(SEED) $(BIN)/python -m pytest tests/end_to_end/test_faults.py -q -s
+	QALITA_FAULT_N=$(N) QALITA_FAULT_SEED=$(SEED) $(BIN)/python -m pytest tests/end_to_end/test_faults.py -q -s --show-capture=no
 
 bench: $(READY)            ## our command against json.load on 110 MB of manifest
 	$(BIN)/python bench/make_large.py bench/data/large --sql 2300

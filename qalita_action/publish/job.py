@@ -45,11 +45,12 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """since: when its first attempt began, by the server's clock; None where nobody knows. is_resumed: an
-    earlier attempt may have sent something. is_done: it succeeded before."""
+    earlier attempt may have sent something; is_adopted: under this very job. is_done: it succeeded before."""
 
     id: str
     since: datetime | None
     is_resumed: bool = False
+    is_adopted: bool = False
     is_done: bool = False
 
 
@@ -133,7 +134,9 @@ def known(found: History) -> Job | None:
     done = [row for row in found.mine if row.get("status") == "succeeded"]
     open_ = [row for row in found.mine if row.get("status") in ("running", "pending")]
     for row in (done or open_)[:1]:
-        return Job(id=str(row.get("id")), since=since(found), is_resumed=True, is_done=bool(done))
+        return Job(
+            id=str(row.get("id")), since=since(found), is_resumed=True, is_adopted=True, is_done=bool(done)
+        )
     return None
 
 

@@ -160,8 +160,9 @@ def _store(
     if n >= run.expected[kind]:
         raise Problem("batch-out-of-range", f"{run.expected[kind]} batches of {kind}, numbered from 0.")
     table, key_name = tables.ROWS[kind], KEY_OF[kind]
-    tx.execute(delete(table).where(table.c.run_id == run.id, table.c.batch == n))
-    tx.execute(delete(tables.batches).where(here))
+    if tx.execute(select(b.n).where(here)).first() is not None:  # else there is nothing to look for, row by row
+        tx.execute(delete(table).where(table.c.run_id == run.id, table.c.batch == n))
+        tx.execute(delete(tables.batches).where(here))
     keys = [row[key_name] for row in rows]
     column = table.c[key_name]
     taken = set(tx.execute(select(column).where(table.c.run_id == run.id, column.in_(keys))).scalars())

@@ -341,6 +341,7 @@ def test_a_job_that_was_left_running_is_adopted(platform, tmp_path):
     assert [status for status, _ in jobs(platform)] == ["running"]
     receipt = send(connect(platform.url, platform.token), ingest, tmp_path, fresh=True)
     assert receipt.status == "recorded" and receipt.job == "1"
+    assert any("page" in note and "twice" in note for note in receipt.notes), "no platform shows outputs back"
     assert [status for status, _ in jobs(platform)] == ["succeeded"]
     assert metrics(platform) == expected_metrics(ingest)
 
