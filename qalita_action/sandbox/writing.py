@@ -160,7 +160,7 @@ def _store(
     if n >= run.expected[kind]:
         raise Problem("batch-out-of-range", f"{run.expected[kind]} batches of {kind}, numbered from 0.")
     table, key_name = tables.ROWS[kind], KEY_OF[kind]
-    if tx.execute(select(b.n).where(here)).first() is not None:  # else there is nothing to look for, row by row
+    if tx.execute(select(b.n).where(here)).first() is not None:  # else a search of all rows for none
         tx.execute(delete(table).where(table.c.run_id == run.id, table.c.batch == n))
         tx.execute(delete(tables.batches).where(here))
     keys = [row[key_name] for row in rows]
