@@ -274,6 +274,8 @@ def test_outputs_of_one_document():
         build([failing], samples.gate(failing), [samples.receipt(failing)]),
         report="r/ingest.json",
         page="r/report.html",
+        junit="r/junit.xml",
+        summary="r/summary.md",
     ) == {
         "verdict": "failed",
         "score": "87.5",
@@ -291,11 +293,13 @@ def test_outputs_of_one_document():
         "new-failures": "",
         "report": "r/ingest.json",
         "report-html": "r/report.html",
+        "report-junit": "r/junit.xml",
+        "report-summary": "r/summary.md",
     }
 
 
 def test_outputs_of_several_are_totals_and_lists():
-    got = outputs(build(*CASES["monorepo"]), report="", page="")
+    got = outputs(build(*CASES["monorepo"]), report="", page="", junit="", summary="")
     assert (got["passed"], got["failed"], got["score"]) == ("30", "3", "87.5,100.0")
     assert got["run-key"] == f"{'0123456789abcdef' * 2},{'f' * 32}"
     assert got["receipt"] == "recorded,recorded"

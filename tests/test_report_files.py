@@ -57,7 +57,15 @@ def test_everything_is_written(tmp_path):
         == "1"
     )
     assert (tmp_path / "qalita-report" / "report.html").read_bytes() == rendered.files["report.html"]
-    assert sorted(p.name for p in (tmp_path / "qalita-report").iterdir()) == ["ingest.json", "report.html"]
+    assert sorted(p.name for p in (tmp_path / "qalita-report").iterdir()) == [
+        "annotations.json",
+        "codequality.json",
+        "ingest.json",
+        "junit.xml",
+        "qalita.env",
+        "report.html",
+        "summary.md",
+    ]
     assert (tmp_path / "summary").read_text(encoding="utf-8") == rendered.summary
     assert stdout.getvalue() == rendered.console + "".join(f"{c}\n" for c in rendered.commands)
     outputs = read_outputs((tmp_path / "out").read_text(encoding="utf-8"))

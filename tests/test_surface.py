@@ -15,6 +15,7 @@ import yaml
 from command import run
 
 from qalita_action.knobs import KNOBS, NOT_FROM_FILE, ONE_RUN, SWITCHES
+from qalita_action.report.files import DOTENV, JUNIT, LINKS, QUALITY
 from qalita_action.settings import ENV_NAMES, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -197,7 +198,7 @@ def test_the_template_names_no_variable_that_nothing_reads(name):
     known = {v for n in KNOBS for v in ENV_NAMES.get(n, ("QALITA_" + n.upper(),))} | {"QALITA_IMAGE"}
     named = set(re.findall(r"\bQALITA_[A-Z_]+", text(name)))
     assert named
-    assert named - {"QALITA_"} <= known
+    assert {n for n in named - {"QALITA_"} if not n.startswith("QALITA_RESULT_")} <= known
 
 
 def test_the_component_hands_every_setting_over_as_a_variable(component):
@@ -226,6 +227,16 @@ def test_the_job_runs_its_script_after_a_red_build_too(job, gitlab, component):
 
 def test_only_an_outage_is_allowed_to_fail(job):
     assert job["allow_failure"] == {"exit_codes": [4]}
+
+
+def test_gitlab_reads_the_files_that_are_written(job):
+    folder = Settings.model_fields["report_dir"].default
+    assert job["artifacts"]["reports"] == {
+        "junit": f"{folder}/{JUNIT}",
+        "codequality": f"{folder}/{QUALITY}",
+        "annotations": f"{folder}/{LINKS}",
+        "dotenv": f"{folder}/{DOTENV}",
+    }
 
 
 def test_the_run_that_waits_is_kept(job):

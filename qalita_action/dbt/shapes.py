@@ -71,6 +71,7 @@ class Node(Shape, frozen=True):
     original_file_path: str | None = None
     alias: str | None = None
     relation_name: str | None = None
+    compiled_path: str | None = None
     database: str | None = None
     schema: str | None = None
     identifier: str | None = None

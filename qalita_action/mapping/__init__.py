@@ -6,6 +6,7 @@ No clock, environment, disk, network or randomness: what they need comes as an a
 from qalita_action.mapping.comparing import compare
 from qalita_action.mapping.dimensions import FILE as DIMENSIONS_FILE
 from qalita_action.mapping.dimensions import table as dimension_table
+from qalita_action.mapping.hints import hints
 from qalita_action.mapping.ingest import to_ingest, to_ingests
 from qalita_action.mapping.movement import movement
 from qalita_action.mapping.past import past
@@ -15,6 +16,7 @@ __all__ = [
     "DIMENSIONS_FILE",
     "compare",
     "dimension_table",
+    "hints",
     "movement",
     "past",
     "to_ingest",

@@ -202,6 +202,14 @@ class Movement(Value, frozen=True, kw_only=True):
     parts: tuple[MovementPart, ...]
 
 
+class Hint(Value, frozen=True, kw_only=True):
+    """Where a person looks on, of one check or dataset; said on the spot and never sent. compiled: path of
+    dbt's compiled SQL; stored: relation that holds the failing rows."""
+
+    compiled: str | None = None
+    stored: str | None = None
+
+
 class ReportOptions(Value, frozen=True, kw_only=True):
     """Where reports go. Paths are None where the CI gives none; provider decides the dialects.
 
@@ -210,6 +218,7 @@ class ReportOptions(Value, frozen=True, kw_only=True):
     movements  run key -> why its score moved; missing: nothing to compare with
     comparisons run key -> what is new, known and fixed against its base; missing: never asked
     mention_owners  comments may ping the owners of what broke
+    hints      run key -> key of a check or dataset -> where to look on
     """
 
     output: Literal["text", "json"] = "text"
@@ -226,3 +235,4 @@ class ReportOptions(Value, frozen=True, kw_only=True):
     movements: dict[str, Movement] = msgspec.field(default_factory=dict)
     comparisons: dict[str, Comparison] = msgspec.field(default_factory=dict)
     mention_owners: bool = False
+    hints: dict[str, dict[str, Hint]] = msgspec.field(default_factory=dict)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from qalita_action.model import CIContext, Ingest, PlannedRequest
+    from qalita_action.model import CIContext, Hint, Ingest, PlannedRequest
     from qalita_action.settings import Resolved, Settings
 
 # Settings that are the user's own word on a field of the context.
@@ -61,6 +61,7 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
     ingests: list[Ingest] = []
     folders: dict[str, str] = {}
     manifests: dict[str, Path] = {}
+    hints: dict[str, dict[str, Hint]] = {}
     states: dict[str, Path] = {}
     errors: list[IngestError] = []
     held: list[dbt.Evidence] = []
@@ -82,13 +83,19 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
             ingests.append(ingest)
             folders[ingest.run.key] = folder
             manifests[ingest.run.key] = files.manifest
+            hints[ingest.run.key] = mapping.hints(evidence, ingest, folder, str(world.workspace))
             if evidence.state:  # dbt takes it from the project's folder
                 project = files.project_file.parent if files.project_file else files.directory.parent
                 states[ingest.run.key] = project / evidence.state
     errors += _one_source(settings, ingests)
     raise_all(errors)
     return Plan(
-        ingests=tuple(ingests), folders=folders, manifests=manifests, states=states, evidence=tuple(held)
+        ingests=tuple(ingests),
+        folders=folders,
+        manifests=manifests,
+        states=states,
+        hints=hints,
+        evidence=tuple(held),
     )
 
 

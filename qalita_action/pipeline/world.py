@@ -9,7 +9,7 @@ import msgspec
 
 from qalita_action import __version__, dbt
 from qalita_action.errors import ExitCode
-from qalita_action.model import CIContext, Comparison, Ingest, Movement, Receipt, Tool, Verdict
+from qalita_action.model import CIContext, Comparison, Hint, Ingest, Movement, Receipt, Tool, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +33,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     context: CIContext
     ingests: tuple[Ingest, ...]
     folders: dict[str, str]
+    hints: dict[str, dict[str, Hint]]
     movements: dict[str, Movement]
     comparisons: dict[str, Comparison]
     verdict: Verdict
@@ -42,11 +43,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One document per dbt project, sorted by directory; and by run key where each project lies in the
-    repository, its manifest, and the folder of dbt's --state. evidence: what the documents were made of, held
-    to the end, since taking a large manifest's rows down costs more than keeping them."""
+    repository, its manifest, the folder of dbt's --state, and hints where to look on. evidence: what the
+    documents were made of, held to the end, since taking a large manifest's rows down costs more than keeping
+    them."""
 
     ingests: tuple[Ingest, ...]
     folders: dict[str, str]
     manifests: dict[str, Path] = msgspec.field(default_factory=dict)
     states: dict[str, Path] = msgspec.field(default_factory=dict)
     evidence: tuple[dbt.Evidence, ...] = ()
+    hints: dict[str, dict[str, Hint]] = msgspec.field(default_factory=dict)

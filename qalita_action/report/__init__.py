@@ -20,7 +20,12 @@ from qalita_action.report.commenting import put as put_comment
 from qalita_action.report.console import console
 from qalita_action.report.files import (
     DOCUMENT,
+    DOTENV,
+    JUNIT,
+    LINKS,
     PAGE,
+    QUALITY,
+    SUMMARY,
     Rendered,
     Repository,
     output_path,
@@ -29,8 +34,10 @@ from qalita_action.report.files import (
 )
 from qalita_action.report.forges import Thread
 from qalita_action.report.github import annotate, notice, outputs
-from qalita_action.report.github_summary import summary
+from qalita_action.report.github_summary import SUMMARY_LIMIT, summary
+from qalita_action.report.gitlab import code_quality, dotenv, job_links
 from qalita_action.report.html import html
+from qalita_action.report.junit import junit
 from qalita_action.report.lines import locate
 from qalita_action.report.receipts import receipt_lines, undelivered
 
@@ -82,6 +89,7 @@ def render(
         options.movements,
         options.comparisons,
         {i.run.key: locate(i, options.folders.get(i.run.key, ""), repository) for i in ingests},
+        options.hints,
         quiet=frozenset() if options.verbose else QUIET,
     )
     page_path = output_path(options, PAGE)
@@ -91,14 +99,33 @@ def render(
     reads_commands = options.provider in _READ_COMMANDS
     # A run that did not arrive is told everywhere; its checks where somebody reviews.
     lost = [undelivered(receipt) for receipt in receipts] if reads_commands else []
+    told = outputs(
+        view,
+        report=output_path(options, DOCUMENT),
+        page=page_path,
+        junit=output_path(options, JUNIT),
+        summary=output_path(options, SUMMARY),
+    )
+    markdown = summary(view)
+    room = room_for_summary(options.summary_path)
     return Rendered(
         console=console(view, color=options.color, written=page_path),
-        files={**document, PAGE: html(view)},
-        summary=summary(view, room_for_summary(options.summary_path)) if options.summary_path else None,
+        files={
+            **document,
+            PAGE: html(view),
+            SUMMARY: markdown.encode(),
+            JUNIT: junit(view, with_files=options.provider == "gitlab"),
+            QUALITY: code_quality(view),
+            LINKS: job_links(view, page_path),
+            DOTENV: dotenv(told),
+        },
+        summary=(markdown if room >= SUMMARY_LIMIT - 1 else summary(view, room))
+        if options.summary_path
+        else None,
         commands=(
             *filter(None, lost),
             *(annotate(view, checks=options.is_change) if reads_commands else ()),
         ),
-        outputs=outputs(view, report=output_path(options, DOCUMENT), page=page_path),
+        outputs=told,
         comment=comment(ingests, view, mention_owners=options.mention_owners) if options.is_change else None,
     )

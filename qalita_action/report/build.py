@@ -3,7 +3,6 @@ fails: it may only look worse than the verdict, never better."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -14,6 +13,7 @@ from qalita_action.model import (
     CheckKind,
     Comparison,
     GateState,
+    Hint,
     Ingest,
     LedgerRow,
     Movement,
@@ -46,12 +46,12 @@ def build(
     movements: Mapping[str, Movement] = MappingProxyType({}),
     comparisons: Mapping[str, Comparison] = MappingProxyType({}),
     spots: Mapping[str, Spots] = MappingProxyType({}),
+    hints: Mapping[str, Mapping[str, Hint]] = MappingProxyType({}),
     *,
     quiet: frozenset[str] = QUIET,
 ) -> View:
     """folders: run key -> the project's folder in the repository; missing: the root. spots: run key -> lines
-    that were found. quiet: codes of warnings
-    that are left out."""
+    that were found. hints: run key -> key -> where to look on. quiet: codes of warnings that are left out."""
     by_run = {receipt.run_key: receipt for receipt in receipts}
     sections = tuple(
         sorted(
@@ -64,6 +64,7 @@ def build(
                     movements.get(ingest.run.key),
                     comparisons.get(ingest.run.key),
                     spots.get(ingest.run.key),
+                    hints.get(ingest.run.key, {}),
                     quiet,
                 )
                 for ingest in ingests
@@ -88,6 +89,9 @@ def build(
         sections=sections,
         excused=tuple(map(_excused, verdict.excused)),
         notices=tuple(line_of(text) for text in verdict.notices),
+        blocking=frozenset(r.subject for r in verdict.reasons if r.subject)
+        if verdict.blocks
+        else frozenset(),
     )
 
 
@@ -118,13 +122,15 @@ def _headline(state: GateState, total: LedgerRow, broken: int, reasons: Sequence
 PASSED_ROWS = 500
 
 
-def _worth_a_row(checks: Sequence[Check], look: Lookup) -> list[Check]:
+def _worth_a_row(checks: Sequence[Check], look: Lookup) -> tuple[list[Check], list[Check]]:
+    """Those that get a row, and the passed ones that get none."""
     passed: list[Check] = []
     others: list[Check] = []
     for check in checks:
         good = look.statuses.get(check.key, "unknown") in {"passed", "reused"}
         (passed if good else others).append(check)
-    return others + heapq.nsmallest(PASSED_ROWS, passed, key=lambda check: check.name)
+    passed.sort(key=lambda check: check.name)
+    return others + passed[:PASSED_ROWS], passed[PASSED_ROWS:]
 
 
 def _section(
@@ -135,11 +141,13 @@ def _section(
     movement: Movement | None,
     comparison: Comparison | None,
     spots: Spots | None,
+    hints: Mapping[str, Hint],
     quiet: frozenset[str],
 ) -> Section:
     source, run, scores = ingest.source, ingest.run, ingest.scores
-    look, base = Lookup(ingest, folder, comparison, spots), _cleaned_base(comparison)
-    rows = tuple(sorted(map(look.row, _worth_a_row(ingest.checks, look)), key=row_order))
+    look, base = Lookup(ingest, folder, comparison, spots, hints), _cleaned_base(comparison)
+    worth, others = _worth_a_row(ingest.checks, look)
+    rows = tuple(sorted(map(look.row, worth), key=row_order))
     shown = look.worth_a_row(ingest.datasets)
     datasets = tuple(sorted(map(look.dataset_row, shown), key=dataset_order))
     kinds: dict[CheckKind, LedgerRow] = {
@@ -154,6 +162,7 @@ def _section(
     nothing = "" if run.verdict == "executed" else words.WHY_NOTHING_RAN.get(run.verdict, run.verdict)
     return Section(
         name=" · ".join(line_of(part) for part in (source.project, source.environment, source.suite) if part),
+        project=line_of(source.project),
         source=line_of(source.name),
         state=state,
         tone=TONE[state],
@@ -173,7 +182,7 @@ def _section(
         datasets_left=len(look.counts.keys() & look.datasets.keys()) - sum(bool(d.counts) for d in datasets),
         causes=tuple(sorted(map(look.cause, ingest.causes), key=cause_order)),
         rows=rows,
-        rows_left=len(ingest.checks) - len(rows),
+        passed=tuple(map(look.brief, others)),
         warnings=tuple(line_of(f"{w.text} [{w.code}]", 500) for w in run.warnings if w.code not in quiet),
         run_key=line_of(run.key),
         completed_at=line_of(run.completed_at),

@@ -18,7 +18,8 @@ from qalita_action.redact import for_console
 from qalita_action.report.comment import Comment
 from qalita_action.report.github_summary import SUMMARY_LIMIT
 
-DOCUMENT, PAGE = "ingest.json", "report.html"
+DOCUMENT, PAGE, SUMMARY = "ingest.json", "report.html", "summary.md"
+JUNIT, QUALITY, LINKS, DOTENV = "junit.xml", "codequality.json", "annotations.json", "qalita.env"
 
 
 class Rendered(Value, frozen=True, kw_only=True):

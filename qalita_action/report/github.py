@@ -129,10 +129,10 @@ def _sum(counts: list[int | None]) -> str:
     return str(sum(known)) if len(known) == len(counts) else ""
 
 
-def outputs(view: View, *, report: str, page: str) -> dict[str, str]:
+def outputs(view: View, *, report: str, page: str, junit: str, summary: str) -> dict[str, str]:
     """What later steps read. score is a percentage with one decimal, rounded down, empty where there is none.
     Several documents: totals; score, score-change, run-key, receipt, platform-url and spool in the view's
-    order (worst first), joined by commas. report and page: paths of ingest.json and report.html."""
+    order (worst first), joined by commas. report, page, junit and summary: paths of files."""
     total, receipts = view.total, [section.receipt for section in view.sections]
     return {
         "verdict": view.state,
@@ -151,4 +151,6 @@ def outputs(view: View, *, report: str, page: str) -> dict[str, str]:
         "spool": ",".join((receipt.spool or "") if receipt else "" for receipt in receipts),
         "report": report,
         "report-html": page,
+        "report-junit": junit,
+        "report-summary": summary,
     }

@@ -4,13 +4,14 @@ text is cleaned and masked here, once. Must not judge."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from qalita_action.model import Cause, Check, Comparison, Dataset, Ingest, Level, Result, Status
+from qalita_action.model import Cause, Check, Comparison, Dataset, Hint, Ingest, Level, Result, Status
 from qalita_action.redact import clean_line, clean_text, cut, mask_tokens
 from qalita_action.report import against, places, words
 from qalita_action.report.lines import Spot, Spots
-from qalita_action.report.view import CauseView, DatasetRow, Place, Row
+from qalita_action.report.view import Brief, CauseView, DatasetRow, Fact, Place, Row
 
 NAME_LIMIT, TEXT_LIMIT = 300, 4000
 CHECKS_A_CAUSE, NAMES_FOLLOWED = 20, 3
@@ -58,10 +59,12 @@ class Lookup:
         folder: str = "",
         comparison: Comparison | None = None,
         spots: Spots | None = None,
+        hints: Mapping[str, Hint] = MappingProxyType({}),
     ) -> None:
         """folder: of the dbt project in the repository; the document's paths count from there. spots: where
         the files of the repository were looked into."""
         self.spots = spots or Spots()
+        self.hints = hints
         self.differences = comparison.differences if comparison else {}
         self.folder = f"{folder.strip('/')}/" if folder.strip("/") else ""
         self.run = ingest.run
@@ -129,6 +132,17 @@ class Lookup:
             caused_by=tuple(map(self.name, result.caused_by[:CHECKS_A_CAUSE])),
             command=words.retest_command(check.kind, check.name, dataset),
             difference=self.differences.get(check.key),
+            hints=_hints(self.hints.get(check.key)),
+        )
+
+    def brief(self, check: Check) -> Brief:
+        result, dataset = self.result(check), self.datasets.get(check.dataset)
+        return Brief(
+            key=check.key,
+            name=line_of(check.name),
+            dataset=self.line(dataset.name if dataset else check.dataset),
+            is_reused=result.status == "reused",
+            duration_s=result.duration_s,
         )
 
     def worth_a_row(self, datasets: Sequence[Dataset]) -> list[Dataset]:
@@ -195,7 +209,17 @@ class Lookup:
             followed_count=len(cause.consequences),
             command=_command(checks, own, dataset),
             tag=against.tag([r.difference for r in checks] or [own.difference if own else None]),
+            hints=checks[0].hints
+            if len(cause.checks) == 1 and checks
+            else _hints(self.hints.get(cause.dataset or "")),
         )
+
+
+def _hints(hint: Hint | None) -> tuple[Fact, ...]:
+    if hint is None:
+        return ()
+    told = (("compiled SQL", line_of(hint.compiled)), ("failing rows", words.look_at(line_of(hint.stored))))
+    return tuple(Fact(label=label, text=text) for label, text in told if text)
 
 
 def _fact(sole: Row | None, broken: DatasetRow | None) -> str:

@@ -27,8 +27,15 @@ class Place(Value, frozen=True, kw_only=True):
     link: str | None
 
 
+class Fact(Value, frozen=True, kw_only=True):
+    label: str
+    text: str
+    link: str | None = None
+
+
 class Row(Value, frozen=True, kw_only=True):
-    """One check and its result. amount is worded (`4 rows`), failures is the number."""
+    """One check and its result. amount is worded (`4 rows`), failures is the number. hints: where to look on,
+    dbt's compiled SQL and the failing rows."""
 
     key: str
     name: str
@@ -48,6 +55,17 @@ class Row(Value, frozen=True, kw_only=True):
     caused_by: tuple[str, ...]
     command: str
     difference: Difference | None = None
+    hints: tuple[Fact, ...] = ()
+
+
+class Brief(Value, frozen=True, kw_only=True):
+    """A check that passed or was reused and has no row, for the dialects that list every check."""
+
+    key: str
+    name: str
+    dataset: str
+    is_reused: bool
+    duration_s: float | None
 
 
 class DatasetRow(Value, frozen=True, kw_only=True):
@@ -86,6 +104,7 @@ class CauseView(Value, frozen=True, kw_only=True):
     followed_count: int
     command: str
     tag: str = ""  # new, worse or known, against the base; empty where nothing was compared
+    hints: tuple[Fact, ...] = ()
 
 
 class Excused(Value, frozen=True, kw_only=True):
@@ -98,16 +117,11 @@ class Excused(Value, frozen=True, kw_only=True):
     is_consequence: bool
 
 
-class Fact(Value, frozen=True, kw_only=True):
-    label: str
-    text: str
-    link: str | None = None
-
-
 class Section(Value, frozen=True, kw_only=True):
     """One document. rows are all checks, worst first; ledger has one entry per kind of check that exists."""
 
     name: str
+    project: str
     source: str
     state: GateState
     tone: Tone
@@ -127,7 +141,7 @@ class Section(Value, frozen=True, kw_only=True):
     datasets_left: int  # tested ones without a row, all of them good
     causes: tuple[CauseView, ...]
     rows: tuple[Row, ...]  # worst first: all that did not pass, and as many of the others as anybody reads
-    rows_left: int  # passed checks without a row
+    passed: tuple[Brief, ...]  # those without a row
     warnings: tuple[str, ...]
     run_key: str
     completed_at: str
@@ -148,3 +162,4 @@ class View(Value, frozen=True, kw_only=True):
     sections: tuple[Section, ...]
     excused: tuple[Excused, ...] = ()
     notices: tuple[str, ...] = ()
+    blocking: frozenset[str] = frozenset()  # keys that the gate says no for

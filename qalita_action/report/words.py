@@ -254,6 +254,10 @@ def retest_command(kind: CheckKind, name: str, dataset: Dataset | None) -> str:
     return f"dbt test --select {_argument(name)}{store}"
 
 
+def look_at(relation: str) -> str:
+    return f"select * from {relation} limit 100" if relation else ""  # noqa: S608 - for people to type
+
+
 def retest_all_command(dataset: Dataset) -> str:
     return f"dbt test --select {_argument(_selector(dataset))} --store-failures"
 
