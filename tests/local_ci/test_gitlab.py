@@ -5,9 +5,11 @@ sandbox on loopback. `make localci` brings it.
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree as ET
 
 import pytest
-from gitlab_pipeline import account, by_component, by_template, project, recorded, started
+import yaml
+from gitlab_pipeline import ROOT, TEMPLATE, account, by_component, by_template, project, recorded, started
 
 from qalita_action import sandbox
 
@@ -34,6 +36,22 @@ def test_the_run_of_a_red_dbt_job_is_recorded_and_its_reports_are_kept(way, plat
     document = json.loads(pipeline.kept(JOB, "qalita-report/ingest.json").read_text("utf-8"))
     assert document["run"]["ci"]["provider"] == "gitlab"
     assert platform.token not in pipeline.text
+
+
+@WAYS
+def test_the_reports_are_where_gitlab_is_told_to_read_them(way, tmp_path):
+    """gitlab-ci-local carries the variables to a later job, as GitLab does; the other reports it only keeps."""
+    script = ['echo "told <$QALITA_RESULT_FAILED> <$QALITA_RESULT_VERDICT>"']
+    later = {"stage": ".post", "needs": [JOB], "rules": [{"when": "always"}], "script": script}
+    pipeline = run(tmp_path / "p", way({"publish": "never", "fail-on": "never"}) | {"later": later})
+    assert pipeline.states[JOB] == pipeline.states["later"] == "PASS", pipeline.text
+    assert "told <4> <failed>" in pipeline.text
+    reports = yaml.safe_load((ROOT / TEMPLATE).read_text("utf-8"))[JOB]["artifacts"]["reports"]
+    junit = ET.parse(pipeline.kept(JOB, reports["junit"])).getroot()
+    assert len(list(junit.iter("failure"))) == 4
+    quality = json.loads(pipeline.kept(JOB, reports["codequality"]).read_text("utf-8"))
+    assert {issue["location"]["path"] for issue in quality} >= {"models/schema.yml"}
+    assert json.loads(pipeline.kept(JOB, reports["annotations"]).read_text("utf-8"))
 
 
 @WAYS
