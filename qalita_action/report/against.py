@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Decimal
 
-from qalita_action.model import Comparison, Difference, Novelty, Status
+from qalita_action.model import Comparison, Difference, Excuse, Novelty, Status
 from qalita_action.report import words
-from qalita_action.report.view import DatasetRow, Row, Section
+from qalita_action.report.view import DatasetRow, Excused, Row, Section
 
 FAILING: frozenset[Status] = frozenset({"failed", "errored", "unknown"})
 _ORDER: tuple[Novelty, ...] = ("new", "known", "fixed", "untested")
@@ -95,6 +95,15 @@ def score_change(section: Section) -> str:
 def removed_and_red(comparison: Comparison | None) -> list[str]:
     """Checks that were bad in the base and are gone: a test that was taken out is no test that passed."""
     return [r.name for r in comparison.removed if r.status_before in FAILING] if comparison else []
+
+
+def by_excuse(excused: Sequence[Excused]) -> dict[Excuse, list[Excused]]:
+    """What the gate set aside, without what was skipped because of it."""
+    found: dict[Excuse, list[Excused]] = {}
+    for one in excused:
+        if not one.is_consequence:
+            found.setdefault(one.excuse, []).append(one)
+    return found
 
 
 def told(row: Row | DatasetRow) -> str:

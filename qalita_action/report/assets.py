@@ -42,6 +42,10 @@ code, pre { font: 13px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu San
 .section > .verdict h1 { font-size: 20px }
 .notice { margin-top: 12px; padding: 10px 14px; border-radius: 8px; background: var(--doubtful-soft);
   color: var(--doubtful); font-weight: 600; overflow-wrap: anywhere }
+.against { margin-top: 12px; color: var(--dim); overflow-wrap: anywhere }
+.tag { font-size: 12px; font-weight: 700; padding: 1px 9px; border-radius: 999px; background: var(--code);
+  color: var(--dim) }
+.tag.new, .tag.worse { background: var(--bad); color: var(--card) }
 .causes { list-style: none; padding: 0; display: grid; gap: 10px }
 .cause { background: var(--card); border: 1px solid var(--line); border-left: 5px solid var(--doubtful);
   border-radius: 8px; padding: 12px 16px; overflow-wrap: anywhere }

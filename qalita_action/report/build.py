@@ -218,7 +218,7 @@ def _facts(ingest: Ingest) -> tuple[Fact, ...]:
         Fact(label="adapter", text=line_of(run.adapter_type)),
         Fact(label="exit code", text=f"dbt exited with {run.dbt_exit_code}" if run.dbt_exit_code else ""),
         Fact(label="elapsed", text=words.duration(run.elapsed_s)),
-        Fact(label="finished", text=line_of(run.completed_at)),
+        Fact(label="finished", text=line_of(words.minute(run.completed_at))),
         Fact(
             label="pipeline",
             text=line_of(run.ci.pipeline_name or run.ci.job_name or run.ci.provider),

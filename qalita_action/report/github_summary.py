@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from qalita_action.model import Status
 from qalita_action.redact import cut, for_markdown, markdown_code
-from qalita_action.report import words
+from qalita_action.report import against, words
 from qalita_action.report.view import CauseView, Place, Row, Section, View
 from qalita_action.report.words import Tone
 
@@ -56,6 +56,10 @@ def _fitting(text: str, room: int) -> str:
 
 
 def _gate(view: View) -> str:
+    return _blocks(view) + _set_aside(view) + _listed("Of the allowlist", view.notices)
+
+
+def _blocks(view: View) -> str:
     if not view.blocks:
         return "" if view.state == "passed" else "_The quality gate does not block this job._\n\n"
     shown = "".join(f"- {for_markdown(cut(reason, CELL_LIMIT))}\n" for reason in view.reasons[:REASONS])
@@ -63,6 +67,23 @@ def _gate(view: View) -> str:
     rest = f"- … {words.plural(more, 'more reason')}\n" if more > 0 else ""
     why = words.plural(len(view.reasons), "reason") if view.reasons else for_markdown(view.headline)
     return f"**The quality gate blocks: {why}**\n\n{shown}{rest}\n"
+
+
+def _set_aside(view: View) -> str:
+    """What did not block is a failure still, by who lets it pass."""
+    parts = []
+    for excuse, every in against.by_excuse(view.excused).items():
+        title = f"{words.plural(len(every), 'failure')} set aside: {words.EXCUSE[excuse]}"
+        parts.append(_listed(title, [f"{e.text} {e.by}".rstrip() for e in every]))
+    return "".join(parts)
+
+
+def _listed(title: str, items: Sequence[str]) -> str:
+    if not items:
+        return ""
+    shown = "".join(f"- {for_markdown(cut(item, CELL_LIMIT))}\n" for item in items[:REASONS])
+    more = f"- … {len(items) - REASONS:,} more\n" if len(items) > REASONS else ""
+    return f"{for_markdown(title)}:\n\n{shown}{more}\n"
 
 
 def _title(section: Section) -> str:
@@ -123,10 +144,14 @@ def _lead(section: Section) -> str:
         for fact in section.facts
         if fact.label not in {"adapter", "finished"}
     ]
-    notices = [text for text in (section.why_nothing, section.extent) if text]
+    compared = section.comparison is not None and section.comparison.state == "compared"
+    doubt = "" if compared else section.against  # told first: a gate that asks what is new rests on it
+    notices = [text for text in (doubt, section.why_nothing, section.extent) if text]
     boxes = "".join(f"> [!WARNING]\n> {for_markdown(text)}\n\n" for text in notices)
+    told = f"Against {for_markdown(section.against)}\n\n" if compared else ""
     moved = f"Score {for_markdown(section.movement)}\n\n" if section.movement else ""
-    return " · ".join([score + reason, *facts]) + f"\n\n{moved}{boxes}"
+    gone = _listed("Failed in the base, and removed since", against.removed_and_red(section.comparison))
+    return boxes + " · ".join([score + reason, *facts]) + f"\n\n{told}{moved}{gone}"
 
 
 def _cell(text: str) -> str:
@@ -142,7 +167,8 @@ def place_link(place: Place | None) -> str:
 
 def _cause(cause: CauseView) -> str:
     mark = MARK["bad"] if cause.level == "high" else MARK["doubtful"]
-    lines = [markdown_code(cut(cause.subject, CELL_LIMIT))]
+    tag = f"**{cause.tag}** " if cause.tag else ""
+    lines = [tag + markdown_code(cut(cause.subject, CELL_LIMIT))]
     if cause.message and (not cause.checks or cause.checks[0].status == "errored"):
         lines.append(_cell(cause.message))
     if cause.check_count > 1:
@@ -153,12 +179,13 @@ def _cause(cause: CauseView) -> str:
         lines.append(f"skipped because of it: {_cell(cause.followed)}")
     if cause.command:
         lines.append(f"next: {markdown_code(cause.command)}")
+    lines += [f"{hint.label}: {markdown_code(cut(hint.text, CELL_LIMIT))}" for hint in cause.hints]
     owner = markdown_code(cause.owner)
     return f"| {mark} | {'<br>'.join(lines)} | {_cell(cause.fact)} | {place_link(cause.place)} | {owner} |\n"
 
 
 def _row(row: Row) -> str:
-    found = _cell(words.listed([words.STATUS_WORD[row.status], row.amount, row.reason]))
+    found = _cell(words.listed([words.STATUS_WORD[row.status], row.amount, row.reason, against.told(row)]))
     dataset = markdown_code(cut(f"{row.dataset}.{row.column}" if row.column else row.dataset, CELL_LIMIT))
     cells = (
         STATUS_MARK[row.status],

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from qalita_action.redact import for_html
-from qalita_action.report import words
+from qalita_action.report import against, words
 from qalita_action.report.assets import SCRIPT, STYLE
 from qalita_action.report.html_tables import bounded, checks, datasets, link, numbers, place
 from qalita_action.report.view import CauseView, Section, View
@@ -57,6 +57,7 @@ def _page(view: View) -> Iterator[str]:
         yield '<section class="section">\n' if not alone else "<section>\n"
         tone, headline = (view.tone, view.headline) if alone else (section.tone, section.headline)
         yield _verdict(tone, section.name, headline, _score(section), _facts(section))
+        yield from _against(section)
         for notice in filter(None, (section.why_nothing, section.extent)):
             yield f'<p class="notice">! {for_html(notice)}</p>\n'
         yield from _causes(section)
@@ -96,7 +97,28 @@ def _list(title: str, items: Sequence[str], limit: int) -> Iterator[str]:
     yield "</ul>\n"
 
 
+def _against(section: Section) -> Iterator[str]:
+    """What is new, known and fixed; a base that is missing or unreadable is a doubt, and stands out."""
+    if section.comparison is not None and section.comparison.state == "compared":
+        moved = f" · score {for_html(section.movement)}" if section.movement else ""
+        yield f'<p class="against">Against {for_html(section.against)}{moved}</p>\n'
+        gone = against.removed_and_red(section.comparison)
+        if gone:
+            yield from _list("Failed in the base, and removed since", gone, LINES)
+    elif section.against:
+        yield f'<p class="notice">! {for_html(section.against)}</p>\n'
+
+
 def _gate(view: View) -> Iterator[str]:
+    yield from _blocks(view)
+    for excuse, every in against.by_excuse(view.excused).items():
+        title = f"{words.plural(len(every), 'failure')} set aside: {for_html(words.EXCUSE[excuse])}"
+        yield from _list(title, [f"{e.text} {e.by}".rstrip() for e in every], REASONS)
+    if view.notices:
+        yield from _list("Of the allowlist", view.notices, REASONS)
+
+
+def _blocks(view: View) -> Iterator[str]:
     if view.blocks and view.reasons:
         yield from _list("Why the quality gate blocks", view.reasons, REASONS)
     elif view.state != "passed":
@@ -130,6 +152,7 @@ def _cause(cause: CauseView) -> str:
     tone: Tone = "bad" if cause.level == "high" else "doubtful"
     parts = [
         f'<div class="what"><span class="{tone}">{MARK[tone]}</span><b>{for_html(cause.subject)}</b>',
+        f'<span class="tag {cause.tag}">{cause.tag}</span>' if cause.tag else "",
         f'<span class="fact {tone}">{for_html(cause.fact)}</span>' if cause.fact else "",
         f'<span class="dim">{" · ".join(filter(None, (dataset, place(cause.place), owner)))}</span></div>',
         f"<pre>{for_html(cause.message)}</pre>" if cause.message else "",
@@ -142,6 +165,8 @@ def _cause(cause: CauseView) -> str:
         parts.append(f"<p>Skipped because of it: {for_html(cause.followed)}</p>")
     if cause.command:
         parts.append(f'<p class="next">Next: <code>{for_html(cause.command)}</code></p>')
+    for hint in cause.hints:
+        parts.append(f'<p class="dim">{for_html(hint.label)}: <code>{for_html(hint.text)}</code></p>')
     return f'<li class="cause {cause.level}">{"".join(parts)}</li>\n'
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from qalita_action.model import LedgerRow, Status
 from qalita_action.redact import for_html
-from qalita_action.report import words
+from qalita_action.report import against, words
 from qalita_action.report.view import DatasetRow, Place, Row, Section
 
 DATASETS = 500
@@ -103,8 +103,8 @@ def _ledger(section: Section) -> str:
 
 
 def _scores(section: Section) -> Iterator[str]:
-    if section.movement:
-        yield f'<p class="moved">{for_html(section.movement)}</p>\n'
+    if section.movement and not (section.comparison and section.comparison.state == "compared"):
+        yield f'<p class="against">Score {for_html(section.movement)}</p>\n'
     if section.score is None and section.score_reason:
         yield f'<p class="notice">No score: {for_html(section.score_reason)}</p>\n'
     if not section.dimensions:
@@ -174,7 +174,7 @@ def checks(section: Section, limit: int) -> Iterator[str]:
 
 def _row(row: Row) -> str:
     status = words.STATUS_WORD[row.status]
-    found = "<br>".join(for_html(x) for x in (row.amount, row.reason) if x)
+    found = "<br>".join(for_html(x) for x in (row.amount, row.reason, against.told(row)) if x)
     because = (
         f'<div class="sub">because of {for_html(", ".join(row.caused_by))}</div>' if row.caused_by else ""
     )

@@ -41,9 +41,11 @@ def dataset_order(row: DatasetRow) -> tuple[bool, int, bool, float, str]:
     return (not row.broken, -bad, row.score is None, row.score or 0.0, row.name)
 
 
-def cause_order(cause: CauseView) -> tuple[int, int, float, str]:
+def cause_order(cause: CauseView) -> tuple[int, bool, int, float, str]:
+    """Worst first, and what the base has too behind what it has not."""
     return (
         _LEVELS.index(cause.level),
+        cause.tag == "known",
         -cause.followed_count,
         -sum(r.failures for r in cause.checks),
         cause.subject,

@@ -70,6 +70,13 @@ def percent(score: float | None) -> str:
     return f"{tenths // 10}.{tenths % 10} %"
 
 
+def minute(time: str | None) -> str:
+    """2026-01-31T07:15:00.123456Z -> 2026-01-31 07:15Z; what is no such time as it is."""
+    text = time or ""
+    is_utc = len(text) > 19 and text[10] == "T" and text.endswith("Z")
+    return f"{text[:10]} {text[11:16]}Z" if is_utc else text
+
+
 def duration(seconds: float | None) -> str:
     if seconds is None or seconds < 0:
         return ""
