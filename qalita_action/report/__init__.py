@@ -9,7 +9,7 @@ One more dialect is one more module that reads the view. Must not decide anythin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from qalita_action.model import Ingest, Receipt, ReportOptions, Verdict, to_json
 from qalita_action.redact import for_console
@@ -40,6 +40,7 @@ from qalita_action.report.html import html
 from qalita_action.report.junit import junit
 from qalita_action.report.lines import locate
 from qalita_action.report.receipts import receipt_lines, undelivered
+from qalita_action.report.view import View
 
 __all__ = [
     "Comment",
@@ -75,6 +76,15 @@ def page(ingest: Ingest, verdict: Verdict) -> bytes:
     return html(build([ingest], verdict))
 
 
+def _for_ci(view: View, told: Mapping[str, str], options: ReportOptions) -> dict[str, bytes]:
+    return {
+        JUNIT: junit(view, with_files=options.provider == "gitlab"),
+        QUALITY: code_quality(view),
+        LINKS: job_links(view, output_path(options, PAGE)),
+        DOTENV: dotenv(told),
+    }
+
+
 def render(
     ingests: Sequence[Ingest], verdict: Verdict, receipts: Sequence[Receipt], options: ReportOptions
 ) -> Rendered:
@@ -99,11 +109,13 @@ def render(
     reads_commands = options.provider in _READ_COMMANDS
     # A run that did not arrive is told everywhere; its checks where somebody reviews.
     lost = [undelivered(receipt) for receipt in receipts] if reads_commands else []
+    # Files that a CI reads are for a CI: nobody opens 30,000 test cases in XML on a laptop.
+    in_ci = options.provider is not None
     told = outputs(
         view,
         report=output_path(options, DOCUMENT),
         page=page_path,
-        junit=output_path(options, JUNIT),
+        junit=output_path(options, JUNIT) if in_ci else "",
         summary=output_path(options, SUMMARY),
     )
     markdown = summary(view)
@@ -114,10 +126,7 @@ def render(
             **document,
             PAGE: html(view),
             SUMMARY: markdown.encode(),
-            JUNIT: junit(view, with_files=options.provider == "gitlab"),
-            QUALITY: code_quality(view),
-            LINKS: job_links(view, page_path),
-            DOTENV: dotenv(told),
+            **(_for_ci(view, told, options) if in_ci else {}),
         },
         summary=(markdown if room >= SUMMARY_LIMIT - 1 else summary(view, room))
         if options.summary_path

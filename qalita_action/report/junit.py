@@ -154,9 +154,12 @@ def _attribute(name: str, value: str) -> str:
     return f' {name}="{for_xml(value).replace(chr(10), " ")}"'
 
 
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:8]
+
+
 def _written(case: _Case, *, is_unique: bool, with_files: bool) -> str:
-    digest = hashlib.sha256(case.key.encode("utf-8", "replace")).hexdigest()[:8]
-    name = case.name if is_unique and case.name else f"{case.name} ({digest})"
+    name = case.name if is_unique and case.name else f"{case.name} ({_digest(case.key)})"
     attributes = _attribute("name", name) + _attribute("classname", case.suite)
     if case.seconds is not None:
         attributes += f' time="{case.seconds:.3f}"'
