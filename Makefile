@@ -32,7 +32,6 @@ unit: $(READY)             ## the tests alone
 real-dbt: $(READY) $(DEMO)/venv/.ready  ## the tests that run dbt itself
 	QALITA_REAL_DBT=1 $(BIN)/python -m pytest tests/real_dbt
 
-# Where no registry brings the base image: make image BASE_IMAGE=a-python-image-that-is-there
 # Debian's packages, brought where they are missing: tests that are silently left out prove nothing.
 network: $(READY)          ## TLS ends, client certificates and proxies: nginx and tinyproxy in between
 	@PATH="$$PATH:/usr/sbin"; if ! command -v nginx >/dev/null || ! command -v tinyproxy >/dev/null; then \
@@ -49,6 +48,7 @@ $(VENV)/.contract: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[sandbox,contract]'
 	@touch $@
 
+# Where no registry brings the base image: make image BASE_IMAGE=a-python-image-that-is-there
 image: $(READY) $(LOCAL)/.ready  ## the image, built and run as each system runs it; needs a Docker engine
 	QALITA_IMAGE=1 QALITA_BASE_IMAGE=$(BASE_IMAGE) $(BIN)/python -m pytest tests/image
 	$(LOCAL)/venv/bin/container-structure-test test --pull=false --image dbt-ingest:test --config tests/image/structure.yaml

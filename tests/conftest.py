@@ -14,6 +14,7 @@ BROUGHT = {
     "QALITA_NETWORK": "network",
     "QALITA_CONTRACT": "contract",
     "QALITA_LOCAL_CI": "local_ci",
+    "QALITA_READERS": "real_readers",
 }
 collect_ignore = [folder for name, folder in BROUGHT.items() if not os.environ.get(name)]
 LOOPBACK = ("127.", "::1", "localhost")

@@ -24,7 +24,7 @@ from qalita_action.settings import ENV_NAMES
 
 
 def view(document, verdict=None, **more):
-    return build([document], verdict or samples.gate(document), **more)
+    return build([document], verdict or samples.gate(document), **{"every": True, **more})
 
 
 def cases(content: bytes) -> dict[tuple[str, str], ET.Element]:
@@ -299,7 +299,7 @@ def test_no_variable_is_a_setting_of_a_later_job():
 @pytest.fixture(scope="module")
 def large():
     document = samples.large()
-    return build([document], samples.gate(document))
+    return build([document], samples.gate(document), every=True)
 
 
 @pytest.mark.parametrize("limit", [20_000_000, 1_000_000, 100_000])

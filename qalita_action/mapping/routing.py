@@ -49,8 +49,9 @@ def routes(manifest: Manifest) -> Routes:
     found: dict[str, Route] = {}
     unread: list[str] = []
     for key, node in _nodes(manifest):
-        own = _said(node.source_meta, meta_of(node))
-        said = own if own is not None else groups.get(node.group or node.settings.group or "")
+        meta = meta_of(node)
+        own = _said(node.source_meta, meta) if meta or node.source_meta else None
+        said = groups.get(node.group or node.settings.group or "") if own is None and groups else own
         if said is None:
             continue
         route = _route(said)

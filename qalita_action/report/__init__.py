@@ -90,6 +90,8 @@ def render(
 ) -> Rendered:
     """Every text of the run, several documents under the one verdict. Receipts are matched by run key. Reads
     two things of the world: the files that declare what failed, and how full the step's summary is."""
+    # Files that a CI reads are for a CI: nobody opens 30,000 test cases in XML on a laptop.
+    in_ci = options.provider is not None
     repository = Repository(options.repository)
     view = build(
         ingests,
@@ -101,6 +103,7 @@ def render(
         {i.run.key: locate(i, options.folders.get(i.run.key, ""), repository) for i in ingests},
         options.hints,
         quiet=frozenset() if options.verbose else QUIET,
+        every=in_ci,
     )
     page_path = output_path(options, PAGE)
     # A folder that the receipt speaks of holds the document already.
@@ -109,8 +112,6 @@ def render(
     reads_commands = options.provider in _READ_COMMANDS
     # A run that did not arrive is told everywhere; its checks where somebody reviews.
     lost = [undelivered(receipt) for receipt in receipts] if reads_commands else []
-    # Files that a CI reads are for a CI: nobody opens 30,000 test cases in XML on a laptop.
-    in_ci = options.provider is not None
     told = outputs(
         view,
         report=output_path(options, DOCUMENT),

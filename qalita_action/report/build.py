@@ -49,9 +49,11 @@ def build(
     hints: Mapping[str, Mapping[str, Hint]] = MappingProxyType({}),
     *,
     quiet: frozenset[str] = QUIET,
+    every: bool = False,
 ) -> View:
     """folders: run key -> the project's folder in the repository; missing: the root. spots: run key -> lines
-    that were found. hints: run key -> key -> where to look on. quiet: codes of warnings that are left out."""
+    that were found. hints: run key -> key -> where to look on. quiet: codes of warnings that are left out.
+    every: of the passed checks without a row a line each, too: only JUnit lists them."""
     by_run = {receipt.run_key: receipt for receipt in receipts}
     sections = tuple(
         sorted(
@@ -65,6 +67,7 @@ def build(
                     comparisons.get(ingest.run.key),
                     spots.get(ingest.run.key),
                     hints.get(ingest.run.key, {}),
+                    every,
                     quiet,
                 )
                 for ingest in ingests
@@ -142,6 +145,7 @@ def _section(
     comparison: Comparison | None,
     spots: Spots | None,
     hints: Mapping[str, Hint],
+    every: bool,
     quiet: frozenset[str],
 ) -> Section:
     source, run, scores = ingest.source, ingest.run, ingest.scores
@@ -182,7 +186,8 @@ def _section(
         datasets_left=len(look.counts.keys() & look.datasets.keys()) - sum(bool(d.counts) for d in datasets),
         causes=tuple(sorted(map(look.cause, ingest.causes), key=cause_order)),
         rows=rows,
-        passed=tuple(map(look.brief, others)),
+        passed_left=len(others),
+        passed=tuple(map(look.brief, others)) if every else (),
         warnings=tuple(line_of(f"{w.text} [{w.code}]", 500) for w in run.warnings if w.code not in quiet),
         run_key=line_of(run.key),
         completed_at=line_of(run.completed_at),

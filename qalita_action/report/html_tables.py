@@ -158,7 +158,7 @@ def _dataset(row: DatasetRow) -> str:
 def checks(section: Section, limit: int) -> Iterator[str]:
     if not section.rows:
         return
-    more = max(len(section.rows) - limit, 0) + len(section.passed)
+    more = max(len(section.rows) - limit, 0) + section.passed_left
     yield '<h2>All checks, worst first</h2>\n<div data-checks><div class="scroll"><table><thead><tr>'
     yield "".join(
         f'<th scope="col">{x}</th>' for x in ("status", "check", "dataset", "found", "owner", "file")

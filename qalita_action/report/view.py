@@ -141,7 +141,8 @@ class Section(Value, frozen=True, kw_only=True):
     datasets_left: int  # tested ones without a row, all of them good
     causes: tuple[CauseView, ...]
     rows: tuple[Row, ...]  # worst first: all that did not pass, and as many of the others as anybody reads
-    passed: tuple[Brief, ...]  # those without a row
+    passed_left: int  # those that passed and have no row
+    passed: tuple[Brief, ...]  # the same, where a dialect asks for them
     warnings: tuple[str, ...]
     run_key: str
     completed_at: str
