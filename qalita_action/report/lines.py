@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from qalita_action.model import Check, Dataset, Ingest, Status, Value
+from qalita_action.model import Check, Dataset, Ingest, Result, Status, Value
 
 if TYPE_CHECKING:
     from qalita_action.report.declared import Declared, SchemaFile, Table
@@ -58,14 +58,24 @@ class Spots(Value, frozen=True, kw_only=True):
 def locate(ingest: Ingest, folder: str, reader: Reader) -> Spots:
     """Of what did not pass. folder: the project's in the repository, "" for its root."""
     finder = _Finder(ingest, folder.strip("/"), reader)
-    statuses = {result.check: result.status for result in ingest.results}
-    checks = [c for c in ingest.checks if c.path and statuses.get(c.key, "unknown") in SHOWN]
+    results = {result.check: result for result in ingest.results if result.status in SHOWN}
+    known = {result.check for result in ingest.results}
+    checks = [c for c in ingest.checks if c.path and (c.key in results or c.key not in known)]
+    # The reader's room is limited, and is for the worst.
+    checks.sort(key=lambda check: _badness(results.get(check.key)))
     asked = {key for cause in ingest.causes for key in (cause.dataset, *cause.checks[:20])}
     datasets = [d for d in ingest.datasets if d.path and (d.key in asked or _is_broken(d))]
     return Spots(
         checks={c.key: finder.spot(c.key, c.path or "", finder.of_check(c), c.line) for c in checks},
         datasets={d.key: finder.spot(d.key, d.path or "", finder.of_dataset(d)) for d in datasets},
     )
+
+
+def _badness(result: Result | None) -> tuple[bool, float]:
+    """What has no answer first, then by how many rows failed."""
+    if result is None or result.status in ("errored", "unknown"):
+        return False, 0.0
+    return True, -float(result.failures or 0)
 
 
 def _is_broken(dataset: Dataset) -> bool:
