@@ -18,13 +18,34 @@ class Knob(NamedTuple):
 
 
 KNOBS: dict[str, Knob] = {
-    "path": Knob("A dbt project, its target folder, or one of its artifacts.", "PATH", "the current folder"),
+    "path": Knob(
+        "A dbt project, its target folder, one of its artifacts, a zip or tar of them, or an address:"
+        " dbtcloud://, s3://, gs://, az://, https://.",
+        "PATH, or URL",
+        "the current folder",
+    ),
     "config": Knob("Settings file.", "FILE", "qalita.yml beside dbt_project.yml"),
-    "manifest": Knob("manifest.json.", "FILE", "found as dbt would"),
-    "results": Knob("run_results.json; several make one run.", "FILE", "beside the manifest"),
-    "sources": Knob("sources.json of `dbt source freshness`.", "FILE", "beside the manifest"),
-    "catalog": Knob("catalog.json of `dbt docs generate`, for column types.", "FILE", "beside the manifest"),
+    "manifest": Knob("manifest.json.", "FILE, or URL", "found as dbt would"),
+    "results": Knob("run_results.json; several make one run.", "FILE, or URL", "beside the manifest"),
+    "sources": Knob("sources.json of `dbt source freshness`.", "FILE, or URL", "beside the manifest"),
+    "catalog": Knob(
+        "catalog.json of `dbt docs generate`, for column types.", "FILE, or URL", "beside the manifest"
+    ),
     "target_path": Knob("dbt's target folder, relative to the project.", "DIR", "as dbt decides"),
+    "max_artifact_size": Knob(
+        "The most that one artifact may have, packed and unpacked: 500MiB, 4GiB.", "SIZE", "1GiB"
+    ),
+    "since": Knob(
+        "Backfill: publish each run behind PATH that completed since then, oldest first; `all` takes every"
+        " one. Needs the ingestion API.",
+        "TIME, or all",
+        "off",
+    ),
+    "shard": Knob("Backfill the i-th of n parts of the runs: 0/4 to 3/4.", "I/N", "0/1"),
+    "dbt_cloud_host": Knob("dbt Cloud's access URL, for dbtcloud:// addresses.", "HOST", "cloud.getdbt.com"),
+    "dbt_cloud_token": Knob("A dbt Cloud API token that may read jobs and runs.", "TOKEN", "none"),
+    "wait": Knob("Wait for a dbt Cloud run that has not finished.", "", "off"),
+    "wait_timeout": Knob("Seconds to wait for it.", "SECONDS", "3600"),
     "project": Knob("The project's name on QALITA.", "NAME", "dbt's project name"),
     "env": Knob(
         "The environment.", "NAME", "the CI's deployment environment, else dbt's target, else `default`"
@@ -180,6 +201,7 @@ SWITCHES = frozenset(
         "send_sql",
         "skip_ssl_verify",
         "verbose",
+        "wait",
     }
 )
 # May be given several times.
@@ -191,6 +213,8 @@ NOT_FROM_FILE = frozenset(
         "token",
         "github_token",
         "gitlab_token",
+        "dbt_cloud_host",
+        "dbt_cloud_token",
         "ca_bundle",
         "client_cert",
         "client_key",
@@ -201,5 +225,8 @@ NOT_FROM_FILE = frozenset(
 # Facts of one run: meaningless in a committed file.
 ONE_RUN = frozenset(
     {"dry_run", "output", "run_id", "dbt_outcome", "dbt_exit_code", "sha", "branch", "change_id", "job_id"}
-    | {"matrix", "job_status"}
+    | {"matrix", "job_status", "since", "shard"}
 )
+# May hold an address, but not one from a file in the repository: a pull request could make the job fetch from
+# anywhere with the job's own credentials.
+ADDRESSES = frozenset({"path", "manifest", "results", "sources", "catalog"})

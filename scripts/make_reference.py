@@ -34,6 +34,7 @@ WIDTH = 106
 # Where a reader looks for a setting. A title stands before the setting that it begins with.
 GROUPS = {
     "path": "Where dbt's files are",
+    "since": "Where dbt's files are, elsewhere",
     "project": "What the run is",
     "endpoint": "Where it is published",
     "dry_run": "What it does and what it says",

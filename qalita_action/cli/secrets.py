@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 OURS = ("QALITA_", "INPUT_", "DBT_CLOUD_")
 WORDS = ("TOKEN", "PASSWORD", "PASSWD", "SECRET")
-TOKENS = ("token", "github_token", "gitlab_token")
+TOKENS = ("token", "github_token", "gitlab_token", "dbt_cloud_token")
 KEYS = ("CLIENT-KEY", "CLIENT_KEY")
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 LONG_ENOUGH = 8  # what others call a token may be a word like `true`, which must not vanish from an error

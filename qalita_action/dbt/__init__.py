@@ -5,8 +5,23 @@ number: `shapes` names the few dozen keys that are used, and meaning comes from 
 """
 
 from qalita_action.dbt import child
-from qalita_action.dbt.locate import Found, Places, locate
+from qalita_action.dbt.found import Artifact, Found, Places, RanBy, Reach
+from qalita_action.dbt.locate import locate
 from qalita_action.dbt.read import Evidence, read
+from qalita_action.dbt.sources import is_address
 from qalita_action.dbt.vet import Vetting, moment
 
-__all__ = ["Evidence", "Found", "Places", "Vetting", "child", "locate", "moment", "read"]
+__all__ = [
+    "Artifact",
+    "Evidence",
+    "Found",
+    "Places",
+    "RanBy",
+    "Reach",
+    "Vetting",
+    "child",
+    "is_address",
+    "locate",
+    "moment",
+    "read",
+]

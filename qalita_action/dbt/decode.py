@@ -7,26 +7,25 @@ that no known dbt writes costs that one field, which is reported, and never the 
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
-import zlib
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from qalita_action.dbt import weight
+from qalita_action.dbt.found import MAX_BYTES
 from qalita_action.dbt.mend import mend
+from qalita_action.dbt.packed import too_large, unpacked
 from qalita_action.dbt.shapes import Catalog, Manifest, RunResults, Shape, Sources
 from qalita_action.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from qalita_action.dbt.found import Artifact
 
 Document = TypeVar("Document", Manifest, RunResults, Sources, Catalog)
 
-MAX_BYTES = 1 << 30
 MAX_NOTES = 1000  # more than anybody reads
 # The word in metadata.dbt_schema_version, by kind. `run-results` has a dash there, an underscore on disk.
 SCHEMA_WORD: dict[type, str] = {
@@ -45,12 +44,12 @@ _SCHEMA = re.compile(r"/dbt/([a-z-]+)/v\d+")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def decode(path: Path, kind: type[Document]) -> tuple[Document, list[str]]:
+def decode(path: Artifact, kind: type[Document], limit: int = MAX_BYTES) -> tuple[Document, list[str]]:
     """The view of one file, and a line for each thing in it that had to be left out or mended."""
-    return decode_bytes(read_bytes(path), kind, path)
+    return decode_bytes(read_bytes(path, limit), kind, path)
 
 
-def decode_bytes(data: bytes, kind: type[Document], path: Path) -> tuple[Document, list[str]]:
+def decode_bytes(data: bytes, kind: type[Document], path: Artifact) -> tuple[Document, list[str]]:
     notes: list[str] = []
     if why := weight.too_light(data, kind):
         raise _too_dense(path, kind, why)
@@ -61,7 +60,7 @@ def decode_bytes(data: bytes, kind: type[Document], path: Path) -> tuple[Documen
     return document, notes
 
 
-def _too_dense(path: Path, kind: type, why: str) -> ArtifactError:
+def _too_dense(path: Artifact, kind: type, why: str) -> ArtifactError:
     least = weight.LEAST[kind]
     return ArtifactError(
         "artifact-not-dbt",
@@ -72,8 +71,21 @@ def _too_dense(path: Path, kind: type, why: str) -> ArtifactError:
     )
 
 
-def read_bytes(path: Path) -> bytes:
-    """Errors: artifact-{missing,unreadable,empty,too-large,truncated}."""
+def read_bytes(artifact: Artifact, limit: int = MAX_BYTES) -> bytes:
+    """Its bytes, unpacked. Errors: artifact-{missing,unreadable,empty,too-large,truncated}, its source's."""
+    data = _from_disk(artifact, limit) if isinstance(artifact, Path) else artifact.load()
+    data = unpacked(data, str(artifact), limit)
+    if not data or data.isspace():
+        raise ArtifactError(
+            "artifact-empty",
+            f"{artifact} is empty",
+            expected="JSON that dbt wrote",
+            todo=["dbt may have been killed while it wrote: look at its log, and run it again"],
+        )
+    return data
+
+
+def _from_disk(path: Path, limit: int) -> bytes:
     name = str(path)
     if path.is_dir():
         raise ArtifactError(
@@ -84,14 +96,9 @@ def read_bytes(path: Path) -> bytes:
         )
     try:
         size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ArtifactError(
-                "artifact-too-large",
-                f"{name} has {size:,} bytes",
-                expected=f"at most {MAX_BYTES:,} bytes",
-                todo=["check that this is the artifact that you mean"],
-            )
-        data = path.read_bytes()
+        if size > limit:
+            raise too_large(name, f"has {size:,} bytes", limit)
+        return path.read_bytes()
     except FileNotFoundError:
         raise ArtifactError(
             "artifact-missing",
@@ -106,38 +113,9 @@ def read_bytes(path: Path) -> bytes:
             f"{name} cannot be read: {e.strerror or e}",
             todo=["check the file's permissions, and that it is mounted into the container"],
         ) from None
-    if data[:2] == b"\x1f\x8b":
-        data = _gunzip(data, name)
-    if not data or data.isspace():
-        raise ArtifactError(
-            "artifact-empty",
-            f"{name} is empty",
-            expected="JSON that dbt wrote",
-            todo=["dbt may have been killed while it wrote: look at its log, and run it again"],
-        )
-    return data
 
 
-def _gunzip(data: bytes, name: str) -> bytes:
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            plain = stream.read(MAX_BYTES + 1)
-    except (EOFError, OSError, zlib.error) as e:
-        raise ArtifactError(
-            "artifact-truncated",
-            f"{name} is not a whole gzip file: {e}",
-            todo=["compress or download it again"],
-        ) from None
-    if len(plain) > MAX_BYTES:
-        raise ArtifactError(
-            "artifact-too-large",
-            f"{name} unpacks to more than {MAX_BYTES:,} bytes",
-            todo=["check that this is the artifact that you mean"],
-        )
-    return plain
-
-
-def _decode(data: bytes, kind: type[Document], path: Path, notes: list[str]) -> Document:
+def _decode(data: bytes, kind: type[Document], path: Artifact, notes: list[str]) -> Document:
     try:
         return _attempt(data, kind, path, notes)
     except _UNREADABLE as first:
@@ -150,14 +128,14 @@ def _decode(data: bytes, kind: type[Document], path: Path, notes: list[str]) -> 
     return document
 
 
-def _attempt(data: bytes, kind: type[Document], path: Path, notes: list[str]) -> Document:
+def _attempt(data: bytes, kind: type[Document], path: Artifact, notes: list[str]) -> Document:
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError:
         return _piecewise(data, kind, path, notes)
 
 
-def _mend(data: bytes, path: Path, why: Exception) -> bytes:
+def _mend(data: bytes, path: Artifact, why: Exception) -> bytes:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in data[:4]:
         raise ArtifactError(
             "artifact-not-utf8",
@@ -175,7 +153,7 @@ def _mend(data: bytes, path: Path, why: Exception) -> bytes:
     return mend(data)
 
 
-def _not_json(data: bytes, path: Path, why: Exception) -> ArtifactError:
+def _not_json(data: bytes, path: Artifact, why: Exception) -> ArtifactError:
     head = data.lstrip()[:200].lower()
     if "truncated" in str(why):
         return ArtifactError(
@@ -195,7 +173,7 @@ def _not_json(data: bytes, path: Path, why: Exception) -> ArtifactError:
     )
 
 
-def _must_be(document: Manifest | RunResults | Sources | Catalog, kind: type, path: Path) -> None:
+def _must_be(document: Manifest | RunResults | Sources | Catalog, kind: type, path: Artifact) -> None:
     """The schema's URL tells the kinds of file apart; a manifest.json without it is a web app's."""
     schema = document.metadata.dbt_schema_version if document.metadata else None
     found = _SCHEMA.search(schema or "")
@@ -222,7 +200,7 @@ def _must_be(document: Manifest | RunResults | Sources | Catalog, kind: type, pa
 # ------------------------------------------------------------------ one odd value costs one field
 
 
-def _piecewise(data: bytes, kind: type[Document], path: Path, notes: list[str]) -> Document:
+def _piecewise(data: bytes, kind: type[Document], path: Artifact, notes: list[str]) -> Document:
     """Top-level keys apart, then entry by entry, then field by field."""
     try:
         top = msgspec.json.decode(data, type=dict[str, msgspec.Raw])

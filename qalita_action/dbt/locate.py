@@ -14,10 +14,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from qalita_action.dbt import sources
+from qalita_action.dbt.found import Found, Places
+from qalita_action.dbt.packed import SUFFIXES
 from qalita_action.errors import ArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from qalita_action.dbt.found import Artifact
 
 PROJECT_FILE = "dbt_project.yml"
 MAX_DEPTH = 5
@@ -29,31 +34,6 @@ NOT_OURS = frozenset(
 _ENV_VAR = re.compile(r"""\{\{\s*env_var\(\s*['"]([^'"]+)['"]\s*(?:,\s*['"]([^'"]*)['"]\s*)?\)\s*\}\}""")
 
 
-class Places(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user said about where to look. Everything may be unset."""
-
-    path: str | None = None
-    manifest: str | None = None
-    results: tuple[str, ...] = ()
-    sources: str | None = None
-    catalog: str | None = None
-    target_path: str | None = None
-    needs_results: bool = True  # dbt as our child may crash before it writes any: that is recorded too
-
-
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """The files of one run. named: the user pointed at them, so their age is not judged by the pipeline's."""
-
-    directory: Path
-    manifest: Path
-    results: tuple[Path, ...]
-    sources: Path | None
-    catalog: Path | None = None
-    named: bool
-    project_file: Path | None = None
-    project_name: str | None = None  # of dbt_project.yml, where there is one
-
-
 def locate(places: Places, workspace: Path, env: Mapping[str, str]) -> tuple[Found, ...]:
     """One Found per dbt project, sorted by directory.
 
@@ -61,9 +41,12 @@ def locate(places: Places, workspace: Path, env: Mapping[str, str]) -> tuple[Fou
     """
     if places.manifest or places.results or places.sources:
         return (_named(places, workspace),)
-    found = _discovered(places, workspace, env)
+    if places.path and sources.is_address(places.path):
+        found = sources.found_at(places.path, places)
+    else:
+        found = _discovered(places, workspace, env)
     if places.catalog and len(found) == 1:
-        return (msgspec.structs.replace(found[0], catalog=workspace / places.catalog),)
+        return (msgspec.structs.replace(found[0], catalog=_one(places.catalog, places, workspace)),)
     return found
 
 
@@ -116,24 +99,48 @@ def _not_found(start: Path, looked: list[str]) -> ArtifactError:
 
 
 def _named(places: Places, workspace: Path) -> Found:
-    results = tuple(path for r in places.results for path in _expanded(workspace, r))
-    sources = workspace / places.sources if places.sources else None
+    results = tuple(artifact for r in places.results for artifact in _all(r, places, workspace))
+    checked = _one(places.sources, places, workspace) if places.sources else None
     if places.manifest:
-        manifest = workspace / places.manifest
+        manifest = _one(places.manifest, places, workspace)
     else:
-        beside = (results or (sources,))[0]
-        assert beside is not None
-        manifest = _manifest_of(beside.parent, beside)
-    if not results and sources is None:
+        beside = (*results, *((checked,) if checked else ()))[0]
+        manifest = _beside_of(beside, places)
+    if not results and checked is None and isinstance(manifest, Path):
         results = _results_in(manifest.parent)
-        sources = _file(manifest.parent, "sources.json")
-        if not results and sources is None and manifest.exists():
+        checked = _file(manifest.parent, "sources.json")
+        if not results and checked is None and manifest.exists():
             raise _no_results(manifest.parent)
-    return Found(directory=manifest.parent, manifest=manifest, results=results, sources=sources, named=True)
+    used = [a for a in (manifest, *results, checked) if a is not None]
+    return Found(
+        directory=manifest.parent if isinstance(manifest, Path) else manifest.where.rpartition("/")[0],
+        manifest=manifest,
+        results=results,
+        sources=checked,
+        catalog=_one(places.catalog, places, workspace) if places.catalog else None,
+        named=True,
+        is_elsewhere=not all(isinstance(a, Path) for a in used),
+    )
+
+
+def _one(said: str, places: Places, workspace: Path) -> Artifact:
+    return sources.blobs_at(said, places)[0] if sources.is_address(said) else workspace / said
+
+
+def _all(said: str, places: Places, workspace: Path) -> tuple[Artifact, ...]:
+    """A path as it is, or what a pattern matches, sorted."""
+    return sources.blobs_at(said, places) if sources.is_address(said) else tuple(_expanded(workspace, said))
+
+
+def _beside_of(artifact: Artifact, places: Places) -> Artifact:
+    """The manifest beside a file of results, wherever that is."""
+    if isinstance(artifact, Path):
+        return _manifest_of(artifact.parent, artifact)
+    said = (*places.results, *((places.sources,) if places.sources else ()))[0]
+    return _one(f"{said.rpartition('/')[0]}/manifest.json", places, Path())
 
 
 def _expanded(workspace: Path, said: str) -> list[Path]:
-    """A path as it is, or what a pattern matches, sorted."""
     if not any(c in said for c in "*?["):
         return [workspace / said]
     base = Path(said)
@@ -219,12 +226,12 @@ def _no_results(directory: Path) -> ArtifactError:
 
 
 def _results_in(directory: Path) -> tuple[Path, ...]:
-    names = {*directory.glob("run_results*.json"), *directory.glob("run_results*.json.gz")}
+    names = {p for s in ("", *SUFFIXES) for p in directory.glob(f"run_results*.json{s}")}
     return tuple(sorted(p for p in names if p.is_file()))
 
 
 def _file(directory: Path, name: str) -> Path | None:
-    return next((p for p in (directory / name, directory / f"{name}.gz") if p.is_file()), None)
+    return next((p for s in ("", *SUFFIXES) if (p := directory / f"{name}{s}").is_file()), None)
 
 
 def _projects(start: Path) -> Iterator[Path]:

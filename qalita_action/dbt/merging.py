@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from qalita_action.dbt import vet
 
 if TYPE_CHECKING:
-    from qalita_action.dbt.locate import Found
+    from qalita_action.dbt.found import Found
     from qalita_action.dbt.shapes import Manifest, Row, Sources
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from qalita_action.dbt import facts, merging, vet
 from qalita_action.dbt.decode import decode, decode_bytes, read_bytes
+from qalita_action.dbt.found import RanBy
 from qalita_action.dbt.shapes import (
     Catalog,
     CatalogTable,
@@ -23,9 +24,7 @@ from qalita_action.dbt.shapes import (
 from qalita_action.errors import ArtifactError, IngestError, raise_all
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from qalita_action.dbt.locate import Found
+    from qalita_action.dbt.found import Artifact, Found
 
 
 # pipeline: written after this pipeline began; workspace: found where dbt writes, and nothing tells when;
@@ -67,40 +66,42 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: datetime | None
     elapsed_s: float | None
     notes: tuple[tuple[str, str], ...]
+    ran_by: RanBy | None = None
     state: str | None = None  # the folder of `--state`, as dbt was given it
 
 
 def read(found: Found, vetting: vet.Vetting) -> Evidence:
     """Errors: every code of `decode` and `vet`, all bad files of the run at once."""
+    limit = vetting.max_bytes
     notes: list[str] = []
     errors: list[IngestError] = []
     manifest: Manifest | None = None
     files: list[vet.File] = []
     sources: tuple[Sources, str] | None = None
     try:
-        manifest = _manifest(found.manifest, notes)
+        manifest = _manifest(found.manifest, limit, notes)
     except IngestError as e:
         errors.append(e)
     for path in found.results:
         try:
-            files.append(_results(path, notes))
+            files.append(_results(path, limit, notes))
         except IngestError as e:
             errors.append(e)
     if found.sources:
         try:
-            sources = _sources(found.sources, notes)
+            sources = _sources(found.sources, limit, notes)
         except IngestError as e:
             errors.append(e)
     raise_all(errors)
     assert manifest is not None
     evidence = _evidence(found, vetting, manifest, files, sources, notes)
-    return _with_catalog(evidence, found.catalog) if found.catalog else evidence
+    return _with_catalog(evidence, found.catalog, limit) if found.catalog else evidence
 
 
-def _with_catalog(evidence: Evidence, path: Path) -> Evidence:
+def _with_catalog(evidence: Evidence, path: Artifact, limit: int) -> Evidence:
     """Column types are not worth a run: a catalog that cannot be read is left out, and said."""
     try:
-        catalog, odd = decode(path, Catalog)
+        catalog, odd = decode(path, Catalog, limit)
     except IngestError as e:
         note = ("catalog-left-out", f"{e.what}: columns have no types")
         return msgspec.structs.replace(evidence, notes=(*evidence.notes, note))
@@ -108,24 +109,24 @@ def _with_catalog(evidence: Evidence, path: Path) -> Evidence:
     return msgspec.structs.replace(evidence, catalog={**catalog.nodes, **catalog.sources}, notes=notes)
 
 
-def _manifest(path: Path, notes: list[str]) -> Manifest:
-    manifest, odd = decode(path, Manifest)
+def _manifest(path: Artifact, limit: int, notes: list[str]) -> Manifest:
+    manifest, odd = decode(path, Manifest, limit)
     notes += odd
     if manifest.disabled:  # only its ids matter
         manifest = msgspec.structs.replace(manifest, disabled=dict.fromkeys(manifest.disabled))
     return manifest
 
 
-def _results(path: Path, notes: list[str]) -> vet.File:
-    data = read_bytes(path)
+def _results(path: Artifact, limit: int, notes: list[str]) -> vet.File:
+    data = read_bytes(path, limit)
     results, odd = decode_bytes(data, RunResults, path)
     notes += odd
     sha256 = hashlib.sha256(data).hexdigest() if not _invocation(results.metadata) else ""
     return vet.File(path=path, sha256=sha256, results=results, verdict=vet.judge(results))
 
 
-def _sources(path: Path, notes: list[str]) -> tuple[Sources, str]:
-    data = read_bytes(path)
+def _sources(path: Artifact, limit: int, notes: list[str]) -> tuple[Sources, str]:
+    data = read_bytes(path, limit)
     sources, odd = decode_bytes(data, Sources, path)
     notes += odd
     return sources, _invocation(sources.metadata) or hashlib.sha256(data).hexdigest()
@@ -206,6 +207,7 @@ def _evidence(
         completed_at=max(moments, default=None),
         elapsed_s=round(sum(elapsed), 6) if elapsed else None,
         notes=tuple(notes),
+        ran_by=found.ran_by,
         state=next((f.args.state for f in reversed(used) if f.args and f.args.state), None),
     )
 
@@ -244,6 +246,8 @@ def _check_exit_code(
 
 
 def _origin(found: Found, vetting: vet.Vetting, moments: list[datetime]) -> Origin:
+    if found.is_elsewhere:
+        return "elsewhere"
     if vetting.started_at is not None and moments and min(moments) >= vetting.started_at:
         return "pipeline"
     return "elsewhere" if found.named else "workspace"

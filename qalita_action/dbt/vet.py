@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from qalita_action.dbt.found import MAX_BYTES
 from qalita_action.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from qalita_action.dbt.found import Artifact
     from qalita_action.dbt.shapes import Args, Manifest, Row, RunResults
 
 FileVerdict = Literal["executed", "empty", "compile_only", "stale", "phantom", "nothing_selected"]
@@ -41,6 +41,7 @@ class Vetting(msgspec.Struct, frozen=True, kw_only=True):
     checked_out_at when the checkout was made: older files are suspected, no more
     is_ours        dbt ran as our child: what is left after the time's check is what it wrote
     dbt_exit_code  dbt's own exit code, where the caller knows it
+    max_bytes      of one artifact, unpacked
     is_borrowed    the manifest is a later run's: rows that it does not know are left out, not refused
     """
 
@@ -50,13 +51,14 @@ class Vetting(msgspec.Struct, frozen=True, kw_only=True):
     is_ours: bool = False
     dbt_exit_code: int | None = None
     on_empty: ON_EMPTY = "fail"
+    max_bytes: int = MAX_BYTES
     is_borrowed: bool = False
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
     """One run_results.json and what it is evidence of."""
 
-    path: Path
+    path: Artifact
     sha256: str
     results: RunResults
     verdict: FileVerdict = "executed"

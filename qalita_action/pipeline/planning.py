@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +16,6 @@ from qalita_action.redact import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from qalita_action.model import CIContext, Hint, Ingest, PlannedRequest
     from qalita_action.settings import Resolved, Settings
@@ -45,7 +45,7 @@ def _named_leg(context: CIContext, legs: tuple[str, ...]) -> CIContext:
 def plan(settings: Settings, context: CIContext, world: World) -> Plan:
     """Every bad file of every project is told at once."""
     handover.check_settings(settings, context)
-    places = settings.places()
+    places = settings.places(world.env)
     vetting = msgspec.structs.replace(
         settings.vetting(context, world.now()),
         checked_out_at=workspace.checked_out_at(world.workspace) if context.ci.provider else None,
@@ -60,7 +60,7 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
     codeowners = workspace.codeowners(world.workspace)
     ingests: list[Ingest] = []
     folders: dict[str, str] = {}
-    manifests: dict[str, Path] = {}
+    manifests: dict[str, dbt.Artifact] = {}
     hints: dict[str, dict[str, Hint]] = {}
     states: dict[str, Path] = {}
     errors: list[IngestError] = []
@@ -84,7 +84,7 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
             folders[ingest.run.key] = folder
             manifests[ingest.run.key] = files.manifest
             hints[ingest.run.key] = mapping.hints(evidence, ingest, folder, str(world.workspace))
-            if evidence.state:  # dbt takes it from the project's folder
+            if evidence.state and isinstance(files.directory, Path):  # dbt takes it from the project's folder
                 project = files.project_file.parent if files.project_file else files.directory.parent
                 states[ingest.run.key] = project / evidence.state
     errors += _one_source(settings, ingests)

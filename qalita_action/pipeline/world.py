@@ -49,7 +49,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     ingests: tuple[Ingest, ...]
     folders: dict[str, str]
-    manifests: dict[str, Path] = msgspec.field(default_factory=dict)
+    manifests: dict[str, dbt.Artifact] = msgspec.field(default_factory=dict)
     states: dict[str, Path] = msgspec.field(default_factory=dict)
     evidence: tuple[dbt.Evidence, ...] = ()
     hints: dict[str, dict[str, Hint]] = msgspec.field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -11,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from pydantic_core import PydanticCustomError
 
 from qalita_action import model
-from qalita_action.dbt import Places, Vetting, moment
+from qalita_action.dbt import Places, Reach, Vetting, moment
 from qalita_action.knobs import KNOBS
 from qalita_action.model import DIMENSIONS
 from qalita_action.redact import Secret
 
+BYTES = {"": 0, "k": 1, "m": 2, "g": 3}
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _POINTS = re.compile(r"\d{1,3}(\.\d{1,6})?")
 SELECTOR_METHODS = ("tag", "path", "source")
@@ -37,6 +39,13 @@ class Settings(BaseModel):
     sources: str | None = _field("sources", None)
     catalog: str | None = _field("catalog", None)
     target_path: str | None = _field("target_path", None)
+    max_artifact_size: str = _field("max_artifact_size", "1GiB", pattern=r"(?i)^\d+(\.\d+)? ?([kmg]i?b?|b)?$")
+    since: str | None = _field("since", None)
+    shard: str | None = _field("shard", None, pattern=r"^\d+/[1-9]\d*$")
+    dbt_cloud_host: str | None = _field("dbt_cloud_host", None)
+    dbt_cloud_token: SecretStr | None = _field("dbt_cloud_token", None)
+    wait: bool = _field("wait", False)
+    wait_timeout: float = _field("wait_timeout", 3600.0, gt=0)
     project: str | None = _field("project", None)
     env: str | None = _field("env", None)
     change_env: str = _field("change_env", "ci")
@@ -96,6 +105,21 @@ class Settings(BaseModel):
     def _is_a_time(cls, value: str | None) -> str | None:
         if value is not None and value != "any" and moment(value) is None:
             raise PydanticCustomError("time", "a time such as 2026-01-31T07:15:00Z, or `any`")
+        return value
+
+    @field_validator("since")
+    @classmethod
+    def _is_a_time_or_all(cls, value: str | None) -> str | None:
+        if value is not None and value != "all" and moment(value) is None:
+            raise PydanticCustomError("time", "a time such as 2026-01-31 or 2026-01-31T07:15:00Z, or `all`")
+        return value
+
+    @field_validator("shard")
+    @classmethod
+    def _is_a_part(cls, value: str | None) -> str | None:
+        part, _, parts = (value or "0/1").partition("/")
+        if int(part) >= int(parts):
+            raise PydanticCustomError("shard", "I/N with I from 0 to N-1: 0/3, 1/3 and 2/3 are all of three")
         return value
 
     @field_validator("matrix")
@@ -188,7 +212,8 @@ class Settings(BaseModel):
             tool=tool,
         )
 
-    def places(self) -> Places:
+    def places(self, env: Mapping[str, str]) -> Places:
+        """env: the clouds' own variables hold their credentials."""
         return Places(
             path=self.path,
             manifest=self.manifest,
@@ -196,7 +221,22 @@ class Settings(BaseModel):
             sources=self.sources,
             catalog=self.catalog,
             target_path=self.target_path,
+            reach=Reach(
+                env=env,
+                max_bytes=self._max_bytes(),
+                cloud_host=self.dbt_cloud_host,
+                cloud_token=Secret(self.dbt_cloud_token.get_secret_value()) if self.dbt_cloud_token else None,
+                wait_s=self.wait_timeout if self.wait else 0.0,
+                ca=self.ca_bundle,
+                verify_tls=not self.skip_ssl_verify,
+            ),
         )
+
+    def _max_bytes(self) -> int:
+        """KiB and KB alike are 1,024 bytes: a limit, not a bill."""
+        number = self.max_artifact_size.rstrip(" kmgibKMGIB")
+        unit = self.max_artifact_size[len(number) :].strip().lower().replace("b", "").replace("i", "")
+        return int(float(number) * 1024 ** BYTES[unit])
 
     def gate(self) -> model.Gate:
         """By the settings alone: the pipeline adds the allowlist, the day and the comparisons."""
@@ -214,6 +254,7 @@ class Settings(BaseModel):
             started_at=since,
             not_before=now - self._max_age() if self.max_age else None,
             dbt_exit_code=self._exit_code(),
+            max_bytes=self._max_bytes(),
             on_empty=("pass" if context.is_change else "fail") if on_empty == "auto" else on_empty,
         )
 

@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from qalita_action.errors import SettingsError
-from qalita_action.knobs import NOT_FROM_FILE, ONE_RUN
+from qalita_action.knobs import ADDRESSES, NOT_FROM_FILE, ONE_RUN
 from qalita_action.settings.fields import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ def read_file(flags: Mapping[str, Any], env: Mapping[str, str], workspace: Path)
     Errors: config-missing, config-unreadable.
     """
     named = flags.get("config") or env.get("INPUT_CONFIG") or env.get("QALITA_CONFIG")
-    project = flags.get("path") or env.get("INPUT_PATH") or env.get("QALITA_PATH") or "."
+    said = flags.get("path") or env.get("INPUT_PATH") or env.get("QALITA_PATH") or "."
+    project = "." if "://" in said else said
     places = [workspace / named] if named else [workspace / project / CONFIG_FILE, workspace / CONFIG_FILE]
     path = next((p for p in places if p.is_file()), None)
     if path is None:
@@ -58,6 +59,19 @@ def _unreadable(path: Path, why: str) -> SettingsError:
     )
 
 
+def _holds_address(value: Any) -> bool:
+    return any(isinstance(v, str) and "://" in v for v in (value if isinstance(value, list) else [value]))
+
+
+def _address(key: Any) -> SettingsError:
+    return SettingsError(
+        "setting-not-in-file",
+        f"qalita.yml sets {key!r} to an address, which never comes from a file in the repository",
+        expected="a path of the checkout; an address as a flag, an input or an environment variable",
+        todo=["a pull request could make the job fetch from anywhere with its credentials: set it in the CI"],
+    )
+
+
 def check_file(file: Mapping[str, Any]) -> list[SettingsError]:
     known = {n.replace("_", "-") for n in Settings.model_fields} - {
         n.replace("_", "-") for n in NOT_FROM_FILE | ONE_RUN
@@ -66,6 +80,8 @@ def check_file(file: Mapping[str, Any]) -> list[SettingsError]:
     for key in file:
         kebab = str(key).replace("_", "-")
         if kebab in known:
+            if kebab in ADDRESSES and _holds_address(file[key]):
+                errors.append(_address(key))
             continue
         if kebab.replace("-", "_") in Settings.model_fields:
             errors.append(

@@ -22,6 +22,7 @@ ENV_NAMES: dict[str, tuple[str, ...]] = {
     "token": ("QALITA_WORKER_TOKEN", "QALITA_TOKEN", "QALITA_AGENT_TOKEN"),
     "github_token": ("QALITA_GITHUB_TOKEN", "GITHUB_TOKEN"),
     "gitlab_token": ("QALITA_GITLAB_TOKEN", "GITLAB_TOKEN"),
+    "dbt_cloud_token": ("DBT_CLOUD_API_TOKEN", "QALITA_DBT_CLOUD_TOKEN"),
     "skip_ssl_verify": ("QALITA_SKIP_SSL_VERIFY", "SKIP_SSL_VERIFY"),
 }
 
