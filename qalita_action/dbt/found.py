@@ -108,3 +108,18 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     project_file: Path | None = None
     project_name: str | None = None  # of dbt_project.yml, where there is one
     ran_by: RanBy | None = None
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a history, none of whose artifacts was read in whole.
+
+    where    for people, without credentials
+    at       when it completed, which histories are sorted by; None where nothing tells before it is read
+    run_ids  what its key will be made of (Evidence.run_ids); () where only reading tells
+    open     its artifacts
+    """
+
+    where: str
+    at: datetime | None
+    run_ids: tuple[str, ...] = ()
+    open: Callable[[], Found]
