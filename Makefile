@@ -26,8 +26,8 @@ lint: $(READY)             ## style, types, and the floors of the house
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: $(READY)             ## the tests alone
-	$(BIN)/python -m pytest
+unit: $(READY)             ## the tests alone, on every core
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 real-dbt: $(READY) $(DEMO)/venv/.ready  ## the tests that run dbt itself
 	QALITA_REAL_DBT=1 $(BIN)/python -m pytest tests/real_dbt
