@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from decimal import ROUND_FLOOR, Decimal
 
 import msgspec
@@ -11,8 +12,18 @@ import report_samples as samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qalita_action import report
-from qalita_action.model import Comparison, Difference, Ingest, LedgerRow, Reason, ReportOptions, Result
+from qalita_action import mapping, report
+from qalita_action.model import (
+    Allowance,
+    Comparison,
+    Difference,
+    Gate,
+    Ingest,
+    LedgerRow,
+    Reason,
+    ReportOptions,
+    Result,
+)
 from qalita_action.report import places, words
 from qalita_action.report.build import build
 from qalita_action.report.console import columns, console, cut_middle
@@ -374,6 +385,14 @@ def test_what_the_base_has_too_is_a_warning_and_what_is_new_an_error():
 def test_a_model_that_did_not_build_on_the_base_either_is_a_warning():
     lines = annotate(build([broken], samples.gate(broken), comparisons=compared(broken, known=("orders",))))
     assert ("warning", "model orders") in levels(lines)
+
+
+def test_what_the_allowlist_sets_aside_is_a_warning_though_no_base_knows_it():
+    name = "not_null_stg_airquality_city"
+    gate = Gate(allowances=(Allowance(check=name, expires="2026-04-30"),), today=date(2026, 4, 1))
+    lines = annotate(build([failing], mapping.verdict((failing,), gate)))
+    assert ("warning", name) in levels(lines)
+    assert ("error", "test_index_is_rounded") in levels(lines)
 
 
 @pytest.mark.parametrize("state", ["none", "unreadable"])

@@ -92,6 +92,7 @@ def build(
         sections=sections,
         excused=tuple(map(_excused, verdict.excused)),
         notices=tuple(line_of(text) for text in verdict.notices),
+        allowed=frozenset(r.subject for r in verdict.excused if r.subject and r.excuse == "allowed"),
         blocking=frozenset(r.subject for r in verdict.reasons if r.subject)
         if verdict.blocks
         else frozenset(),

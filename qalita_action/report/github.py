@@ -37,7 +37,7 @@ def annotate(view: View, *, checks: bool = True) -> tuple[str, ...]:
     """Workflow commands, at most 9 a level, worst first; the last of a full level counts the rest. checks:
     those on a change's files too, beside what concerns every run."""
     by_level: defaultdict[AnnotationLevel, list[_Annotation]] = defaultdict(list)
-    rows = _annotations(view.sections) if checks else ()
+    rows = _annotations(view) if checks else ()
     for annotation in (*_cautions(view.sections), *rows):
         by_level[annotation.level].append(annotation)
     lines: list[str] = []
@@ -63,41 +63,45 @@ def _cautions(sections: Sequence[Section]) -> Iterable[_Annotation]:
         yield _Annotation(level="warning", title="publishing to QALITA", message=text, place=None)
 
 
-def _annotations(sections: Sequence[Section]) -> Iterable[_Annotation]:
+def _annotations(view: View) -> Iterable[_Annotation]:
     """Worst first over all projects; a skipped check is told by its cause."""
     ranked: list[tuple[int, float, _Annotation]] = []
-    for section in sections:
-        ranked += [(_BROKEN_RANK, 0.0, _of_dataset(d)) for d in section.datasets if d.broken]
+    for section in view.sections:
         ranked += [
-            (_RANK[row.status], -row.failures, _of_row(row))
+            (_BROKEN_RANK, 0.0, _of_dataset(d, is_allowed=d.key in view.allowed))
+            for d in section.datasets
+            if d.broken
+        ]
+        ranked += [
+            (_RANK[row.status], -row.failures, _of_row(row, is_allowed=row.key in view.allowed))
             for row in section.rows
             if row.status in _RANK and not (row.status == "skipped" and row.caused_by)
         ]
     return (annotation for *_, annotation in sorted(ranked, key=lambda entry: entry[:2]))
 
 
-def _of_dataset(dataset: DatasetRow) -> _Annotation:
+def _of_dataset(dataset: DatasetRow, *, is_allowed: bool) -> _Annotation:
     lead = cut(dataset.message, 1000) or "not built"
     return _Annotation(
-        level=_level(dataset.difference),
+        level=_level(dataset.difference, is_allowed=is_allowed),
         title=f"{dataset.kind} {dataset.name}: {dataset.run}",
         message="\n".join(filter(None, (lead, against.told(dataset), f"next: {dataset.command}"))),
         place=dataset.place,
     )
 
 
-def _of_row(row: Row) -> _Annotation:
+def _of_row(row: Row, *, is_allowed: bool) -> _Annotation:
     return _Annotation(
-        level="notice" if row.status == "warned" else _level(row.difference),
+        level="notice" if row.status == "warned" else _level(row.difference, is_allowed=is_allowed),
         title=words.listed([f"{row.name}: {words.STATUS_WORD[row.status]}", row.amount]),
         message=_message(row),
         place=row.place,
     )
 
 
-def _level(difference: Difference | None) -> AnnotationLevel:
-    """What the base has too does not stop a reviewer. Without a base, everything does."""
-    return "warning" if difference and difference.novelty == "known" else "error"
+def _level(difference: Difference | None, *, is_allowed: bool) -> AnnotationLevel:
+    """What the base has too, or the allowlist sets aside, does not stop a reviewer. Everything else does."""
+    return "warning" if is_allowed or (difference and difference.novelty == "known") else "error"
 
 
 def _message(row: Row) -> str:

@@ -163,4 +163,5 @@ class View(Value, frozen=True, kw_only=True):
     sections: tuple[Section, ...]
     excused: tuple[Excused, ...] = ()
     notices: tuple[str, ...] = ()
+    allowed: frozenset[str] = frozenset()  # keys that the allowlist sets aside
     blocking: frozenset[str] = frozenset()  # keys that the gate says no for
