@@ -45,6 +45,8 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     max_bytes      of one artifact, packed and unpacked: read no further
     cloud_host     dbt Cloud's access URL: cloud.getdbt.com, emea.dbt.com, ...
     wait_s         how long to wait for a run that has not finished; 0: not at all
+    first_wait_s   before the second look at such a run; it doubles each time
+    patience_s     how long one call is repeated where the service is in trouble
     ca, verify_tls  as for QALITA: a CA bundle to trust as well
     """
 
@@ -53,6 +55,8 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     cloud_host: str | None = None
     cloud_token: Secret | None = None
     wait_s: float = 0.0
+    first_wait_s: float = 5.0
+    patience_s: float = 90.0
     ca: str | None = None
     verify_tls: bool = True
 
@@ -76,6 +80,7 @@ class RanBy(msgspec.Struct, frozen=True, kw_only=True):
     run_id     what the run's key is made of: dbtcloud/<account>/<run>
     event      what started it, in the service's words
     is_change  it ran for a change request
+    is_red     the service says that a command of it failed
     """
 
     run_id: str
@@ -85,10 +90,12 @@ class RanBy(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None
     sha: str | None = None
     branch: str | None = None
+    repository: str | None = None
     environment: str | None = None
     event: str | None = None
     change_id: str | None = None
     is_change: bool = False
+    is_red: bool = False
     attempt: int | None = None
     started_at: datetime | None = None
 
@@ -96,6 +103,7 @@ class RanBy(msgspec.Struct, frozen=True, kw_only=True):
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """The artifacts of one run. named: the user pointed at them: their age is not judged by the pipeline's.
     is_elsewhere: they were fetched, so that no checkout or pipeline here says anything about them.
+    notes: (code, text) for people, on how they were found.
     """
 
     directory: Path | str
@@ -108,6 +116,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     project_file: Path | None = None
     project_name: str | None = None  # of dbt_project.yml, where there is one
     ran_by: RanBy | None = None
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,10 +125,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     where    for people, without credentials
     at       when it completed, which histories are sorted by; None where nothing tells before it is read
     run_ids  what its key will be made of (Evidence.run_ids); () where only reading tells
+    ran_by   what the service that ran it says of it, where one did
     open     its artifacts
     """
 
     where: str
     at: datetime | None
     run_ids: tuple[str, ...] = ()
+    ran_by: RanBy | None = None
     open: Callable[[], Found]

@@ -144,7 +144,7 @@ def _evidence(
     sources: tuple[Sources, str] | None,
     odd: list[str],
 ) -> Evidence:
-    notes = [("odd-value", text) for text in odd[:20]]
+    notes = [*found.notes, *(("odd-value", text) for text in odd[:20])]
     if len(odd) > 20:
         notes.append(("odd-value", f"and {len(odd) - 20} more odd values"))
     _same_project(found, manifest)
@@ -194,7 +194,7 @@ def _evidence(
         runs_tests=any((f.args.which or f.args.command) in vet.RUNS_TESTS for f in used if f.args),
         selection=facts.selection(manifest, used),
         partial=facts.partial(used) if used or sources else "dbt ended before it wrote any results",
-        run_ids=tuple(sorted(run_ids | ({sources[1]} if sources else set()) or {meta.invocation_id or ""})),
+        run_ids=(found.ran_by.run_id,) if found.ran_by else _run_ids(run_ids, sources, meta),
         invocation_ids=tuple(sorted(ids)),
         commands=tuple(dict.fromkeys(commands)),
         dbt_version=next((m.dbt_version for m in reversed(metas) if m and m.dbt_version), meta.dbt_version),
@@ -210,6 +210,11 @@ def _evidence(
         ran_by=found.ran_by,
         state=next((f.args.state for f in reversed(used) if f.args and f.args.state), None),
     )
+
+
+def _run_ids(of_files: set[str], sources: tuple[Sources, str] | None, manifest: Metadata) -> tuple[str, ...]:
+    ids = of_files | ({sources[1]} if sources else set())
+    return tuple(sorted(ids or {manifest.invocation_id or ""}))
 
 
 def _same_project(found: Found, manifest: Manifest) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from qalita_action.http.body import Body, json_body, multipart
 from qalita_action.http.budget import Budget
 from qalita_action.http.client import Answer, Client
-from qalita_action.http.failures import LostAnswer, not_the_api
+from qalita_action.http.failures import AnswerTooLarge, LostAnswer, not_the_api
 from qalita_action.http.options import Options, ci_options
 from qalita_action.http.tls import tls_context, trusted_by
 
 __all__ = [
     "Answer",
+    "AnswerTooLarge",
     "Body",
     "Budget",
     "Client",

@@ -18,8 +18,9 @@ from qalita_action.http.failures import (
     not_the_api,
     out_of_time,
     shown,
+    too_large,
 )
-from qalita_action.http.statuses import from_status, http_date, is_page
+from qalita_action.http.statuses import from_status, http_date, is_page, retry_after
 from qalita_action.http.tls import tls_context
 from qalita_action.redact import defuse
 
@@ -53,6 +54,10 @@ class Answer(msgspec.Struct, frozen=True):
     def date(self) -> datetime | None:
         """The server's clock when it answered."""
         return http_date(self.headers.get("date", ""))
+
+    def retry_after(self) -> float | None:
+        """Seconds that the server wants to be left alone."""
+        return retry_after(self.headers)
 
 
 class Client:
@@ -241,7 +246,7 @@ class Client:
             for part in response.iter_bytes():
                 size += len(part)
                 if size > options.max_answer:
-                    raise Failed(not_the_api("more than any answer of the API holds", where, options))
+                    raise Failed(too_large(where, options))
                 if budget.is_spent:
                     raise Failed(out_of_time(where, options, budget.seconds), is_unsure=True)
                 parts.append(part)

@@ -28,6 +28,10 @@ class LostAnswer(DeliveryError):
     """The service may or may not have done what was asked: look before asking again."""
 
 
+class AnswerTooLarge(SettingsError):
+    """More than Options.max_answer: the wrong address, or what is read there is simply large."""
+
+
 class Failed(Exception):
     """One attempt that failed. is_unsure: the service may have done it all the same. most: attempts that are
     worth making; wait_s: what Retry-After asked for."""
@@ -235,6 +239,13 @@ def not_the_api(saw: str, where: str, options: Options) -> SettingsError:
         expected="JSON from the API host, which is not the host of the pages in a browser",
         looked=[where],
         todo=[f"set {options.endpoint_name} to the API's address, such as https://api.example.com"],
+    )
+
+
+def too_large(where: str, options: Options) -> AnswerTooLarge:
+    told = not_the_api("more than any answer of the API holds", where, options)
+    return AnswerTooLarge(
+        "endpoint-not-api", told.what, expected=told.expected, looked=told.looked, todo=told.todo
     )
 
 

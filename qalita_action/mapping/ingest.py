@@ -126,7 +126,10 @@ def environment_of(evidence: Evidence, context: CIContext, policy: Policy) -> st
 
 
 def key_sha(evidence: Evidence, context: CIContext) -> str | None:
-    """The commit of the code that dbt ran, or nothing: the commit of a job that only fetches never enters."""
+    """The commit of the code that dbt ran, or nothing: the commit of a job that only fetches never enters.
+    Where a service ran dbt, its word comes first: it is known before anything is read."""
+    if evidence.ran_by is not None:
+        return context.git.sha or evidence.stamped_sha
     if evidence.stamped_sha:
         return evidence.stamped_sha
     return context.git.checkout_sha or context.git.sha if evidence.origin == "pipeline" else None
@@ -177,6 +180,8 @@ def _commit(evidence: Evidence, context: CIContext) -> tuple[Git, list[RunWarnin
     make another content of the same run.
     """
     git, stamped = context.git, evidence.stamped_sha
+    if evidence.ran_by is not None:  # the context is that of the service which ran dbt
+        return msgspec.structs.replace(git, sha=git.sha or stamped), []
     if not _is_ours(evidence, context):
         return Git(sha=stamped, default_branch=git.default_branch, repository_url=git.repository_url), []
     if not stamped or any(sha and sha.startswith(stamped) for sha in (git.sha, git.checkout_sha)):

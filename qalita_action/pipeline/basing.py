@@ -99,7 +99,7 @@ def _on_platform(search: Search, ingest: Ingest) -> tuple[Past | None, str]:
     git, settings = search.context.git, search.settings
     branch = git.base_branch or git.default_branch or ingest.run.git.default_branch
     environment = settings.baseline_env or (
-        settings.env if search.context.is_change else ingest.source.environment
+        settings.env if search.planned.context.is_change else ingest.source.environment
     )
     return publish.baseline(search.connection, ingest, branch=branch, environment=environment)
 

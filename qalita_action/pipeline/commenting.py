@@ -29,6 +29,8 @@ def comment(settings: Settings, outcome: Outcome, rendered: Rendered, world: Wor
     is_asked = settings.comment != "auto"
     if settings.comment == "off" or rendered.comment is None or not (context.is_change and change):
         return None
+    if not _is_of_this_change(outcome):
+        return _refused("the run is not of the change that this job belongs to") if is_asked else None
     if provider not in ("github", "gitlab"):
         return _refused("comments are written on GitHub and GitLab") if is_asked else None
     is_github = provider == "github"
@@ -55,6 +57,13 @@ def comment(settings: Settings, outcome: Outcome, rendered: Rendered, world: Wor
     )
     mode: CommentMode = "changes" if settings.comment == "auto" else settings.comment
     return _put(options, provider, project, change, rendered.comment, mode)
+
+
+def _is_of_this_change(outcome: Outcome) -> bool:
+    """What was fetched may be another change's, and a number another repository's."""
+    own, here = outcome.context, outcome.here
+    repositories = {own.git.repository_url, here.git.repository_url} - {None}
+    return own.ci.change_id == here.ci.change_id and len(repositories) < 2
 
 
 def _put(

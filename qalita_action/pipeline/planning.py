@@ -11,6 +11,7 @@ from qalita_action import ci, dbt, mapping, publish, report, workspace
 from qalita_action.errors import IngestError, SettingsError, raise_all
 from qalita_action.model import Gate
 from qalita_action.pipeline import handover
+from qalita_action.pipeline.attributing import context_of
 from qalita_action.pipeline.world import TOOL, Plan, World
 from qalita_action.redact import clean_line
 
@@ -46,16 +47,13 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
     """Every bad file of every project is told at once."""
     handover.check_settings(settings, context)
     places = settings.places(world.env)
-    vetting = msgspec.structs.replace(
-        settings.vetting(context, world.now()),
-        checked_out_at=workspace.checked_out_at(world.workspace) if context.ci.provider else None,
-    )
     if world.ours is not None:
         places = msgspec.structs.replace(places, needs_results=False)
-        vetting = msgspec.structs.replace(
-            vetting, started_at=world.ours.started_at, is_ours=True, dbt_exit_code=world.ours.exit_code
-        )
     found = dbt.locate(places, world.workspace, world.env)
+    # One address is one run, and what no service ran is this CI's: the documents have one context.
+    ran_by = found[0].ran_by
+    context = context_of(ran_by, context, settings.default_branch)
+    vetting = _vetting(settings, context, ran_by, world)
     known = workspace.known_dimensions()
     codeowners = workspace.codeowners(world.workspace)
     ingests: list[Ingest] = []
@@ -96,7 +94,22 @@ def plan(settings: Settings, context: CIContext, world: World) -> Plan:
         states=states,
         hints=hints,
         evidence=tuple(held),
+        context=context,
     )
+
+
+def _vetting(settings: Settings, context: CIContext, ran_by: dbt.RanBy | None, world: World) -> dbt.Vetting:
+    vetting = msgspec.structs.replace(
+        settings.vetting(context, world.now()),
+        checked_out_at=workspace.checked_out_at(world.workspace) if context.ci.provider else None,
+    )
+    if world.ours is not None:
+        return msgspec.structs.replace(
+            vetting, started_at=world.ours.started_at, is_ours=True, dbt_exit_code=world.ours.exit_code
+        )
+    if ran_by is not None:  # the service's own word: a run that is red there is never green here
+        return msgspec.structs.replace(vetting, dbt_exit_code=1 if ran_by.is_red else None)
+    return vetting
 
 
 def _one_source(settings: Settings, ingests: Sequence[Ingest]) -> list[IngestError]:

@@ -50,8 +50,8 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
         errors.append(e)
     raise_all(errors)
 
-    ingests, gate = planned.ingests, settings.gate()
-    pages, spools = _kept(ingests, mapping.verdict(ingests, plain(gate)), context, settings, world, target)
+    ingests, gate, own = planned.ingests, settings.gate(), planned.context
+    pages, spools = _kept(ingests, mapping.verdict(ingests, plain(gate)), own, settings, world, target)
     found = bases(_search(settings, context, world, planned, target))
     comparisons, movements = _compared(ingests, found)
     verdict = mapping.verdict(
@@ -61,10 +61,11 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
     if target is None:
         receipts = tuple(_skipped(i, withheld or "") for i in ingests)
     else:
-        sent = publish.send(target, ingests, pages, spools, is_change=context.is_change, now=world.now)
-        receipts = tuple(keeping.told(r, context.ci.provider, world.workspace, world.env) for r in sent)
+        sent = publish.send(target, ingests, pages, spools, is_change=own.is_change, now=world.now)
+        receipts = tuple(keeping.told(r, own.ci.provider, world.workspace, world.env) for r in sent)
     return Outcome(
-        context=context,
+        context=own,
+        here=context,
         ingests=ingests,
         folders=planned.folders,
         hints=planned.hints,
@@ -72,7 +73,7 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
         comparisons=comparisons,
         verdict=verdict,
         receipts=receipts,
-        exit_code=exit_code(verdict, receipts, settings, context),
+        exit_code=exit_code(verdict, receipts, settings, own),
     )
 
 

@@ -28,9 +28,11 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run came to; cli writes the reports and exits."""
+    """What a run came to; cli writes the reports and exits. context: of the documents; here: of the CI that
+    this program runs in, which may merely fetch."""
 
     context: CIContext
+    here: CIContext
     ingests: tuple[Ingest, ...]
     folders: dict[str, str]
     hints: dict[str, dict[str, Hint]]
@@ -45,7 +47,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One document per dbt project, sorted by directory; and by run key where each project lies in the
     repository, its manifest, the folder of dbt's --state, and hints where to look on. evidence: what the
     documents were made of, held to the end, since taking a large manifest's rows down costs more than keeping
-    them."""
+    them. context: the documents' own."""
 
     ingests: tuple[Ingest, ...]
     folders: dict[str, str]
@@ -53,3 +55,4 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     states: dict[str, Path] = msgspec.field(default_factory=dict)
     evidence: tuple[dbt.Evidence, ...] = ()
     hints: dict[str, dict[str, Hint]] = msgspec.field(default_factory=dict)
+    context: CIContext = CIContext()
