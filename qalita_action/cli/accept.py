@@ -13,6 +13,7 @@ from qalita_action.cli.printing import say
 ACCEPT_FLAGS = (
     *("path", "config", "manifest", "results", "sources", "target_path", "project", "env", "fail_on"),
     *("allow_failures", "artifacts_since", "max_age", "dbt_exit_code", "on_empty"),
+    *("dbt_cloud_host", "dbt_cloud_token", "wait", "wait_timeout"),
 )
 EXPIRES = Annotated[
     str, typer.Option("--expires", help="When the new entries end: 90d, 12w, or a day.", metavar="AGE")

@@ -262,6 +262,6 @@ def _change(trigger: Trigger | None) -> tuple[str, str | None] | None:
         return None
     for kind, field in CHANGES.items():
         if number := getattr(trigger, field):
-            return kind, number
+            return kind, str(number)
     category = trigger.cause_category
     return (category, None) if category in CHANGES else None

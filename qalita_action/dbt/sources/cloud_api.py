@@ -173,11 +173,12 @@ def base_url(said: str | None) -> str:
     Error: dbt-cloud-host.
     """
     text = (said or DEFAULT_HOST).strip()
-    base = _base(text if "://" in text else f"https://{text}")
+    whole = text if "://" in text else f"https://{text}"
+    base = _base(whole)
     if base is None:
         raise SettingsError(
             "dbt-cloud-host",
-            f"{clean_line(mask_url(text), 120)} is no address of dbt Cloud",
+            f"{clean_line(mask_url(whole), 120)} is no address of dbt Cloud",
             expected="the account's access URL, such as cloud.getdbt.com, emea.dbt.com or ab123.us1.dbt.com",
             looked=["--dbt-cloud-host"],
             todo=["copy the host from the address of dbt Cloud's pages, without a path; it is always https"],

@@ -28,10 +28,10 @@ class Trigger(msgspec.Struct):
     cause_category: str | None = None
     git_branch: str | None = None
     git_sha: str | None = None
-    github_pull_request_id: str | None = None
-    gitlab_merge_request_id: str | None = None
-    azure_pull_request_id: str | None = None
-    non_native_pull_request_id: str | None = None
+    github_pull_request_id: int | str | None = None
+    gitlab_merge_request_id: int | str | None = None
+    azure_pull_request_id: int | str | None = None
+    non_native_pull_request_id: int | str | None = None
 
 
 class Named(msgspec.Struct):
