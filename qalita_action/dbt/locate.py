@@ -18,6 +18,7 @@ from qalita_action.dbt import sources
 from qalita_action.dbt.found import Found, Places
 from qalita_action.dbt.packed import SUFFIXES
 from qalita_action.errors import ArtifactError
+from qalita_action.redact import mask_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,6 +54,11 @@ def locate(places: Places, workspace: Path, env: Mapping[str, str]) -> tuple[Fou
 def _discovered(places: Places, workspace: Path, env: Mapping[str, str]) -> tuple[Found, ...]:
     start = workspace / (places.path or env.get("DBT_PROJECT_DIR") or ".")
     if start.is_file():
+        from qalita_action.dbt.sources import archives
+
+        if archives.holds_archive(start) or archives.is_archive(start.name):
+            shown, limit = places.path or str(start), places.reach.max_bytes
+            return archives.runs(start, shown, limit=limit, is_elsewhere=False)
         return (_beside(start),)
     if not start.is_dir():
         raise ArtifactError(
@@ -124,12 +130,29 @@ def _named(places: Places, workspace: Path) -> Found:
 
 
 def _one(said: str, places: Places, workspace: Path) -> Artifact:
+    _no_archive(said, workspace)
     return sources.blobs_at(said, places)[0] if sources.is_address(said) else workspace / said
 
 
 def _all(said: str, places: Places, workspace: Path) -> tuple[Artifact, ...]:
     """A path as it is, or what a pattern matches, sorted."""
+    _no_archive(said, workspace)
     return sources.blobs_at(said, places) if sources.is_address(said) else tuple(_expanded(workspace, said))
+
+
+def _no_archive(said: str, workspace: Path) -> None:
+    """A flag names one artifact; which one of an archive is not said."""
+    from qalita_action.dbt.sources import archives
+
+    is_far = sources.is_address(said)
+    if archives.is_archive(said) if is_far else archives.holds_archive(workspace / said):
+        shown = mask_url(said)
+        raise ArtifactError(
+            "artifact-unreadable",
+            f"{shown} is an archive, and no artifact",
+            expected="one file that dbt wrote",
+            todo=[f"give the archive as PATH, and its artifacts are found: qalita-ingest dbt {shown}"],
+        )
 
 
 def _beside_of(artifact: Artifact, places: Places) -> Artifact:

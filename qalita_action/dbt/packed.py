@@ -22,11 +22,11 @@ def unpacked(data: bytes, name: str, limit: int) -> bytes:
     if data[:2] == GZIP:
         return _unpack(data, name, limit, "gzip", lambda raw: gzip.GzipFile(fileobj=raw))
     if data[:4] == ZSTD:
-        return _unpack(data, name, limit, "zstd", lambda raw: _zstd().ZstdFile(raw))
+        return _unpack(data, name, limit, "zstd", lambda raw: zstd().ZstdFile(raw))
     return data
 
 
-def _zstd() -> Any:
+def zstd() -> Any:
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
@@ -40,7 +40,7 @@ def _unpack(
     try:
         with opened(io.BytesIO(data)) as stream:
             plain = stream.read(limit + 1)
-    except (EOFError, OSError, zlib.error, ValueError, _zstd().ZstdError) as e:
+    except (EOFError, OSError, zlib.error, ValueError, zstd().ZstdError) as e:
         raise ArtifactError(
             "artifact-truncated",
             f"{name} is not a whole {kind} file: {e}",
