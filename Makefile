@@ -57,6 +57,7 @@ image: $(READY) $(LOCAL)/.ready  ## the image, built and run as each system runs
 # Each file by what reads it for real: GitHub's language service, the vendors' schemas, the linters of the trade.
 CHECKERS := $(DEMO)/checkers
 CHECK    := $(CHECKERS)/venv/bin
+GITHUB_TEMPLATES := $(addprefix templates/dbt-cloud/,poll.yml on-status.yml trigger.yml)
 .PHONY: files
 files: $(CHECKERS)/.ready  ## workflows, actions, the Dockerfile, templates, scripts, and the YAML of the pages
 	node $(CHECKERS)/check_workflows.mjs .github/workflows/*.yml action.yml composite/action.yml
@@ -70,6 +71,10 @@ files: $(CHECKERS)/.ready  ## workflows, actions, the Dockerfile, templates, scr
 	node $(CHECKERS)/check_workflows.mjs $(CHECKERS)/pages/github/*.yml
 	$(CHECK)/check-jsonschema --builtin-schema vendor.github-workflows $(CHECKERS)/pages/github/*.yml
 	$(CHECK)/check-jsonschema --builtin-schema vendor.gitlab-ci $(CHECKERS)/pages/gitlab/*.yml
+	node $(CHECKERS)/check_workflows.mjs $(GITHUB_TEMPLATES)
+	$(CHECK)/zizmor --offline --quiet --config templates/.zizmor.yml $(GITHUB_TEMPLATES)
+	$(CHECK)/check-jsonschema --builtin-schema vendor.github-workflows $(GITHUB_TEMPLATES)
+	$(CHECK)/check-jsonschema --builtin-schema vendor.gitlab-ci templates/dbt-cloud/gitlab.yml
 	$(CHECK)/check-jsonschema --regex-variant python --builtin-schema vendor.azure-pipelines templates/azure/*.yml
 	$(CHECK)/check-jsonschema --builtin-schema vendor.bitbucket-pipelines templates/bitbucket/*.yml
 	$(CHECK)/check-jsonschema --builtin-schema vendor.circle-ci templates/circleci/*.yml

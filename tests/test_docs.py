@@ -242,7 +242,7 @@ def test_the_gitlab_recipes_use_what_the_template_and_the_component_have():
 TEMPLATES = sorted(
     path
     for path in (ROOT / "templates").rglob("*")
-    if path.is_file() and path.name != ".yamllint.yml" and path.parent.name != "dbt-ingest"
+    if path.is_file() and not path.name.startswith(".") and path.parent.name != "dbt-ingest"
 )
 
 

@@ -23,6 +23,7 @@ from qalita_action.cli.answering import Terminated
 from qalita_action.cli.check import check_command
 from qalita_action.cli.context import context_command
 from qalita_action.cli.dbt import dbt_command, run_command
+from qalita_action.cli.dbt_cloud import dbt_cloud
 from qalita_action.cli.replay import replay_command
 from qalita_action.cli.sandbox import sandbox_command
 from qalita_action.cli.setup import setup_command
@@ -47,6 +48,7 @@ PASSED_ON = {"allow_interspersed_args": False, "ignore_unknown_options": True}
 app.command("dbt")(dbt_command)
 app.command("run", context_settings=PASSED_ON)(run_command)
 app.command("replay")(replay_command)
+app.add_typer(dbt_cloud, name="dbt-cloud")
 app.command("context")(context_command)
 app.command("check")(check_command)
 app.command("accept")(accept_command)

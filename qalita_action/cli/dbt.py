@@ -56,7 +56,7 @@ def dbt_command(flags: dict[str, Any]) -> None:
                 raise
             notice(NOTHING_LEFT, world.env)
             return
-        _report(outcome, resolved, world)
+        report_run(outcome, resolved, world)
         raise typer.Exit(outcome.exit_code)
 
 
@@ -73,7 +73,7 @@ def run_command(flags: dict[str, Any]) -> None:
         except IngestError as e:
             complain(e.lines(), dict(world.env), secrets_of(flags, dict(world.env)))
             raise typer.Exit(dbts if dbts >= DBT_COULD_NOT_RUN else e.exit_code) from None
-        _report(outcome, resolved, world)
+        report_run(outcome, resolved, world)
         raise typer.Exit(dbts if dbts >= DBT_COULD_NOT_RUN else outcome.exit_code)
 
 
@@ -94,7 +94,7 @@ def _dry_run(resolved: Resolved, context: CIContext, world: World) -> None:
     say("nothing was sent")
 
 
-def _report(outcome: Any, resolved: Resolved, world: World) -> None:
+def report_run(outcome: Any, resolved: Resolved, world: World) -> None:
     from qalita_action import pipeline, report
 
     color = sys.stdout.isatty() and "NO_COLOR" not in world.env

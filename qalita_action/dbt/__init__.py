@@ -8,18 +8,22 @@ from qalita_action.dbt import child
 from qalita_action.dbt.found import Artifact, Found, Places, RanBy, Reach
 from qalita_action.dbt.locate import locate
 from qalita_action.dbt.read import Evidence, read
-from qalita_action.dbt.sources import is_address
+from qalita_action.dbt.sources import cloud_trigger, is_address
+from qalita_action.dbt.sources.cloud_trigger import Order, Started
 from qalita_action.dbt.vet import Vetting, moment
 
 __all__ = [
     "Artifact",
     "Evidence",
     "Found",
+    "Order",
     "Places",
     "RanBy",
     "Reach",
+    "Started",
     "Vetting",
     "child",
+    "cloud_trigger",
     "is_address",
     "locate",
     "moment",

@@ -10,10 +10,12 @@ from qalita_action.pipeline.planning import detect, plan, planned
 from qalita_action.pipeline.replaying import Replayed, replay
 from qalita_action.pipeline.running import is_told_already, report_options, run, run_dbt
 from qalita_action.pipeline.setting_up import set_up
+from qalita_action.pipeline.triggering import Asked, of_run, order, started
 from qalita_action.pipeline.world import TOOL, Outcome, Plan, World
 
 __all__ = [
     "TOOL",
+    "Asked",
     "Outcome",
     "Plan",
     "Replayed",
@@ -23,6 +25,8 @@ __all__ = [
     "comment",
     "detect",
     "is_told_already",
+    "of_run",
+    "order",
     "plan",
     "planned",
     "replay",
@@ -30,4 +34,5 @@ __all__ = [
     "run",
     "run_dbt",
     "set_up",
+    "started",
 ]

@@ -9,7 +9,7 @@ import msgspec
 from qalita_action import dbt, mapping, publish, report, workspace
 from qalita_action.errors import ExitCode, IngestError, flatten, raise_all
 from qalita_action.model import Allowance, Comparison, Ingest, Movement, Receipt, ReportOptions, RunWarning
-from qalita_action.pipeline import allowances, keeping
+from qalita_action.pipeline import allowances, handover, keeping
 from qalita_action.pipeline.basing import Search, bases
 from qalita_action.pipeline.planning import plain, plan
 from qalita_action.pipeline.world import TOOL, Outcome, Plan, World
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qalita_action.settings import Resolved, Settings
 
 NO_ACCOUNT = frozenset({"endpoint-missing", "token-missing"})
+GITHUB_LIKE = frozenset({"github", "gitea", "forgejo"})
 
 
 def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
@@ -29,15 +30,11 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
     settings = resolved.settings
     errors: list[IngestError] = []
     target: publish.Connection | None = None
-    withheld = _withheld(settings)
-    if withheld is None:
-        try:
-            target = publish.connect(settings.target(TOOL), now=world.now())
-        except IngestError as e:
-            if _may_do_without(e, context):
-                withheld = _no_account(context)
-            else:
-                errors.append(e)
+    withheld: str | None = None
+    try:
+        target, withheld = _account(settings, context, world)
+    except IngestError as e:
+        errors.append(e)
     planned = Plan(ingests=(), folders={})
     try:
         planned = plan(settings, context, world)
@@ -75,6 +72,35 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
         receipts=receipts,
         exit_code=exit_code(verdict, receipts, settings, own),
     )
+
+
+def ready(settings: Settings, context: CIContext, world: World) -> None:
+    """Everything that would stop a run and can be known before there is one, all of it at once."""
+    errors: list[IngestError] = []
+    for check in (
+        lambda: _account(settings, context, world),
+        lambda: allowances.read(world.workspace, settings.allow_failures),
+        lambda: handover.check_settings(settings, context),
+    ):
+        try:
+            check()
+        except IngestError as e:
+            errors.append(e)
+    raise_all(errors)
+
+
+def _account(
+    settings: Settings, context: CIContext, world: World
+) -> tuple[publish.Connection | None, str | None]:
+    """Where to publish, or why nowhere."""
+    if withheld := _withheld(settings):
+        return None, withheld
+    try:
+        return publish.connect(settings.target(TOOL), now=world.now()), None
+    except IngestError as e:
+        if _may_do_without(e, context):
+            return None, _no_account(context)
+        raise
 
 
 def _search(
@@ -146,7 +172,7 @@ def run_dbt(resolved: Resolved, command: Sequence[str], world: World) -> tuple[i
 
 def report_options(settings: Settings, outcome: Outcome, world: World, *, color: bool) -> ReportOptions:
     context = outcome.context
-    on_github = context.ci.provider in ("github", "gitea", "forgejo")
+    on_github = context.ci.provider in GITHUB_LIKE
     return ReportOptions(
         output=settings.output,
         provider=context.ci.provider,
@@ -156,7 +182,7 @@ def report_options(settings: Settings, outcome: Outcome, world: World, *, color:
         repository=str(workspace.root(world.workspace)),
         directory=settings.report_dir,
         summary_path=world.env.get("GITHUB_STEP_SUMMARY") or None if on_github else None,
-        outputs_path=world.env.get("GITHUB_OUTPUT") or None if on_github else None,
+        outputs_path=outputs_path(context, world),
         verbose=settings.verbose,
         folders=outcome.folders,
         hints=outcome.hints,
@@ -164,6 +190,11 @@ def report_options(settings: Settings, outcome: Outcome, world: World, *, color:
         comparisons=outcome.comparisons,
         mention_owners=settings.mention_owners,
     )
+
+
+def outputs_path(context: CIContext, world: World) -> str | None:
+    """Where later steps read from."""
+    return world.env.get("GITHUB_OUTPUT") or None if context.ci.provider in GITHUB_LIKE else None
 
 
 def exit_code(

@@ -132,6 +132,11 @@ def file_commands(outputs: Mapping[str, str]) -> str:
     return "".join(lines)
 
 
+def add_outputs(path: str | None, outputs: Mapping[str, str]) -> None:
+    """Of a step that makes no report. What cannot be written is no reason to fail."""
+    _append(path, file_commands(outputs), "the outputs", None)
+
+
 def _append(path: str | None, text: str | None, what: str, limit: int | None) -> list[str]:
     if not path or not text:
         return []

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from qalita_action.dbt.found import Candidate, Found, RanBy
+from qalita_action.dbt.sources import cloud_marks
 from qalita_action.dbt.sources.cloud_api import Api, Pace, say
 from qalita_action.dbt.sources.cloud_shapes import CANCELLED, ERROR, FINISHED, status_word
 from qalita_action.dbt.sources.cloud_steps import left
@@ -263,5 +264,7 @@ def _change(trigger: Trigger | None) -> tuple[str, str | None] | None:
     for kind, field in CHANGES.items():
         if number := getattr(trigger, field):
             return kind, str(number)
+    if asked := cloud_marks.change_of(trigger.cause):
+        return asked
     category = trigger.cause_category
     return (category, None) if category in CHANGES else None

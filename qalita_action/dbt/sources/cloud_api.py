@@ -30,6 +30,7 @@ RELATED = '["trigger","job","environment","repository","run_steps"]'
 PAGE = 100  # the most that the API gives
 DOWNLOAD = 5  # times the patience of a call: artifacts are large
 LONGEST_WAIT_S, SHORTEST_WAIT_S = 60.0, 0.1
+READS_ALONE = "run this step again: it only reads, and nothing is recorded twice"
 NOT_OURS_TO_SAY = ("publish", "same job", "qalita-ingest")  # advice of the client that is about QALITA
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
@@ -77,7 +78,7 @@ class Api:
         answer = self._get(f"/runs/{run}/", [("include_related", RELATED)])
         if answer.status == 404:
             raise self._not_found(f"run {run}", answer)
-        return _view(answer, OneRun).data, answer
+        return view(answer, OneRun).data, answer
 
     def runs(self, job: str) -> Iterator[tuple[CloudRun, Answer]]:
         """Of a job, newest first, in any state: what is left out should be said, and a filter that a server
@@ -94,7 +95,7 @@ class Api:
             answer = self._get("/runs/", params)
             if answer.status == 404:
                 raise self._not_found(f"job {job}", answer)
-            found = _view(answer, ManyRuns).data
+            found = view(answer, ManyRuns).data
             fresh = [run for run in found if run.id not in seen]
             seen.update(run.id for run in fresh)
             yield from ((run, answer) for run in fresh)
@@ -118,7 +119,7 @@ class Api:
             limit = self.reach.max_bytes
             raise too_large(path.strip("/"), f"has more than {limit:,} bytes", limit) from None
         except IngestError as error:
-            raise _told(error) from None
+            raise told(error) from None
 
     def _not_found(self, what: str, answer: Answer) -> ArtifactError:
         return ArtifactError(
@@ -204,7 +205,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _view(answer: Answer, kind: type[Shape]) -> Shape:
+def view(answer: Answer, kind: type[Shape]) -> Shape:
     try:
         return msgspec.json.decode(answer.body, type=kind, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
@@ -217,7 +218,7 @@ def _view(answer: Answer, kind: type[Shape]) -> Shape:
         ) from None
 
 
-def _told(error: IngestError) -> IngestError:
+def told(error: IngestError, again: str = READS_ALONE) -> IngestError:
     """The client's error as one of this program's. Nothing was lost, so nothing is a failed delivery."""
     if error.code in ("token-refused", "forbidden"):
         return SettingsError(
@@ -247,7 +248,7 @@ def _told(error: IngestError) -> IngestError:
             "dbt Cloud did not answer in time" if is_late else error.what.rstrip("."),
             expected="an answer to each call, a few repetitions included",
             looked=[*error.looked, f"the client says: {error.code}"],
-            todo=[*fitting, "run this step again: it only reads, and nothing is recorded twice"],
+            todo=[*fitting, again],
         )
     return error
 

@@ -25,6 +25,7 @@ class Step(msgspec.Struct):
 
 
 class Trigger(msgspec.Struct):
+    cause: str | None = None
     cause_category: str | None = None
     git_branch: str | None = None
     git_sha: str | None = None
