@@ -17,6 +17,7 @@ import msgspec
 from qalita_action.dbt import sources
 from qalita_action.dbt.found import Found, Places
 from qalita_action.dbt.packed import SUFFIXES
+from qalita_action.dbt.sources import listing
 from qalita_action.errors import ArtifactError
 from qalita_action.redact import mask_url
 
@@ -27,11 +28,8 @@ if TYPE_CHECKING:
 
 PROJECT_FILE = "dbt_project.yml"
 MAX_DEPTH = 5
-# Folders that hold other people's projects, or copies of this one.
-NOT_OURS = frozenset(
-    {"dbt_packages", "dbt_modules", "node_modules", "site-packages", "state", "public", "site", "target"}
-    | {"integration_tests", "logs", "__pycache__", "qalita-report", "qalita-spool"}
-)
+# A target folder is looked into where a project names it, and nowhere else.
+NOT_SEARCHED = listing.NOT_OURS | {"target"}
 _ENV_VAR = re.compile(r"""\{\{\s*env_var\(\s*['"]([^'"]+)['"]\s*(?:,\s*['"]([^'"]*)['"]\s*)?\)\s*\}\}""")
 
 
@@ -264,7 +262,7 @@ def _projects(start: Path) -> Iterator[Path]:
     for folder, names, files in os.walk(start):
         depth = len(Path(folder).relative_to(start).parts)
         keep = depth < MAX_DEPTH
-        names[:] = sorted(n for n in names if keep and n not in NOT_OURS and not n.startswith("."))
+        names[:] = sorted(n for n in names if keep and n not in NOT_SEARCHED and not n.startswith("."))
         if PROJECT_FILE in files:
             names[:] = []
             yield Path(folder) / PROJECT_FILE

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Folders of a workspace that hold other people's projects, or another run than this one.
-NOT_OURS = frozenset({"dbt_packages", "dbt_modules", "node_modules", "site-packages", "state"})
+NOT_OURS = frozenset(
+    {"dbt_packages", "dbt_modules", "node_modules", "site-packages", "state", "public", "site"}
+    | {"integration_tests", "logs", "__pycache__", "qalita-report", "qalita-spool"}
+)
 
 
 class Folder(msgspec.Struct, kw_only=True):
