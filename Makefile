@@ -175,10 +175,15 @@ SEED ?=
 faults: $(READY)           ## N publishes through a network that loses and doubles, clients killed; SEED repeats
 	QALITA_FAULT_N=$(N) QALITA_FAULT_SEED=$(SEED) $(BIN)/python -m pytest tests/end_to_end/test_faults.py -q -s --show-capture=no
 
+.PHONY: backfill
+backfill: $(READY)         ## 2,000 runs backfilled: undisturbed, killed and restarted, in parts; the databases are the same
+	QALITA_BACKFILL=1 $(BIN)/python -m pytest tests/backfill -q -s --show-capture=no
+
 bench: $(READY)            ## our command against json.load on 110 MB of manifest
 	$(BIN)/python bench/make_large.py bench/data/large --sql 2300
 	$(BIN)/python bench/compare.py bench/data/large
 	$(BIN)/python bench/scaling.py --runs 5
+	$(BIN)/python bench/backfill.py
 
 fixtures: $(READY)         ## make dbt artifacts with real dbt (minutes)
 	$(BIN)/python scripts/make_dbt_fixtures.py

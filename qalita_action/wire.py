@@ -84,15 +84,23 @@ class PastCI(Envelope):
     change_id: str | None = None
 
 
+class PastOrchestrator(Envelope):
+    url: str | None = None
+
+
 class PastRunFacts(Envelope):
     verdict: str | None = None
     extent: str | None = None
     completed_at: str | None = None
+    invocation_ids: tuple[str, ...] = ()
     git: PastGit = PastGit()
     ci: PastCI = PastCI()
+    orchestrator: PastOrchestrator | None = None
 
 
 class PastSource(Envelope):
+    name: str | None = None
+    project: str | None = None
     environment: str | None = None
     suite: str | None = None
 

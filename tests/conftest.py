@@ -15,6 +15,7 @@ BROUGHT = {
     "QALITA_CONTRACT": "contract",
     "QALITA_LOCAL_CI": "local_ci",
     "QALITA_READERS": "real_readers",
+    "QALITA_BACKFILL": "backfill",
 }
 collect_ignore = [folder for name, folder in BROUGHT.items() if not os.environ.get(name)]
 LOOPBACK = ("127.", "::1", "localhost")

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import itertools
 import json
+import random
 import socket
 import sqlite3
 import time
@@ -589,7 +590,8 @@ def test_a_late_run_changes_neither_score_nor_issue(client):
     scored(client, late["run"]["key"])
     assert only_source(client)["score"] == 1.0
     assert only_source(client)["score_run"] == new["run"]["key"]
-    assert issues(client) == {}
+    (issue,) = client.get("/issues").json()["items"]
+    assert (issue["status"], issue["opened_at"], issue["resolved_at"]) == ("resolved", at(9), at(12))
     course = client.get(f"/sources/{only_source(client)['id']}").json()["course"]
     assert [p["overall"] for p in course] == [0.0, 1.0]
     runs = client.get("/runs").json()["items"]
@@ -696,6 +698,41 @@ def test_an_issue_without_checks_is_not_resolved_by_silence(client):
     assert issues(client) == {"m": "open"}
     client.send(document("3", {"test.acme.a": "passed"}, completed_at=at(10)))
     assert issues(client) == {"m": "resolved"}
+
+
+FACTS = [f"{what}_{fact}" for what in ("opened", "last_seen", "resolved") for fact in ("run", "at")]
+STATE = ("key", "status", "level", "title", "dataset", "checks", "times_opened", *FACTS)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_issues_and_scores_are_the_same_whatever_the_order_of_arrival(client, server, seed):
+    """Three checks that break and heal over fourteen hours, two of them one cause at times, some runs partial, some
+    of a change, two at the same time: in order, and then shuffled."""
+    rng = random.Random(seed)
+    runs = []
+    for n in range(14):
+        statuses = {f"test.acme.{c}": rng.choice(["passed", "passed", "failed", "skipped"]) for c in "abc"}
+        broken = [k for k, s in statuses.items() if s == "failed"]
+        both = [cause("both", broken)] if len(broken) > 1 and rng.random() < 0.5 else None
+        change = rng.choice([{}] * 4 + [{"run": {"extent": "partial"}}, {"ci": {"change_id": "1"}}])
+        described = {"description": f"as of {n}"}
+        hour = 3 if n == 4 else n
+        runs.append(
+            document(f"r{n}", statuses, completed_at=at(hour), causes=both, source=described, **change)
+        )
+    seen = []
+    for order in (runs, rng.sample(runs, len(runs)), runs[::-1]):
+        tenants = tenant(server, client.http)
+        for d in order:
+            assert tenants.send(d).status_code == 202
+        for d in order:
+            scored(tenants, d["run"]["key"])
+        found = tenants.get("/issues").json()["items"]
+        source = only_source(tenants)
+        facts = {name: source[name] for name in ("description", "score", "score_run", "score_at")}
+        seen.append((sorted([[i[name] for name in STATE] for i in found], key=str), facts))
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0][0]
 
 
 # ---------------------------------------------------------------- reading

@@ -31,6 +31,8 @@ NOT_FOR_RUN = frozenset(
         "dry_run",
         "artifacts_since",
         "max_age",
+        "since",
+        "shard",
     }
     | {"dbt_outcome", "dbt_exit_code", "job_status"}
 )
@@ -46,6 +48,10 @@ def dbt_command(flags: dict[str, Any]) -> None:
         from qalita_action import pipeline
 
         context = pipeline.detect(resolved, world)
+        if resolved.settings.since:
+            from qalita_action.cli.backfill import backfill
+
+            raise typer.Exit(backfill(resolved, context, world))
         if resolved.settings.dry_run:
             _dry_run(resolved, context, world)
             return

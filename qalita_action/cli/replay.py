@@ -17,7 +17,7 @@ NOT_FOR_REPLAY = frozenset(
     {"path", "manifest", "results", "sources", "catalog", "target_path", "run_id", "dry_run", "fail_on"}
     | {"on_empty", "baseline", "require_run", "artifacts_since", "max_age", "dbt_outcome", "dbt_exit_code"}
     | {"dimensions", "warn_score", "max_undecided", "visibility", "send_messages", "send_sql", "spool_dir"}
-    | {"verbose", "job_id", "job_status", "matrix", "sha", "baseline_env"}
+    | {"verbose", "job_id", "job_status", "matrix", "sha", "baseline_env", "since", "shard"}
 )
 TRUST = Annotated[
     bool,

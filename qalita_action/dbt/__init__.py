@@ -5,7 +5,9 @@ number: `shapes` names the few dozen keys that are used, and meaning comes from 
 """
 
 from qalita_action.dbt import child
-from qalita_action.dbt.found import Artifact, Found, Places, RanBy, Reach
+from qalita_action.dbt.found import Artifact, Candidate, Found, Places, RanBy, Reach
+from qalita_action.dbt.heads import project_of
+from qalita_action.dbt.history import history, part_of
 from qalita_action.dbt.locate import locate
 from qalita_action.dbt.read import Evidence, read
 from qalita_action.dbt.sources import cloud_trigger, is_address
@@ -14,6 +16,7 @@ from qalita_action.dbt.vet import Vetting, moment
 
 __all__ = [
     "Artifact",
+    "Candidate",
     "Evidence",
     "Found",
     "Order",
@@ -24,8 +27,11 @@ __all__ = [
     "Vetting",
     "child",
     "cloud_trigger",
+    "history",
     "is_address",
     "locate",
     "moment",
+    "part_of",
+    "project_of",
     "read",
 ]

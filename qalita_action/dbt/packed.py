@@ -28,10 +28,10 @@ def unpacked(data: bytes, name: str, limit: int) -> bytes:
 
 def zstd() -> Any:
     if sys.version_info >= (3, 14):
-        from compression import zstd
+        from compression import zstd as found
     else:
-        from backports import zstd
-    return zstd
+        from backports import zstd as found
+    return found
 
 
 def _unpack(

@@ -4,6 +4,7 @@ Only the two ends touch the world, and both get what they need as arguments: no 
 """
 
 from qalita_action.pipeline.accepting import accept
+from qalita_action.pipeline.backfilling import Step, Tally, backfill, candidates
 from qalita_action.pipeline.checking import check
 from qalita_action.pipeline.commenting import comment
 from qalita_action.pipeline.planning import detect, plan, planned
@@ -19,8 +20,12 @@ __all__ = [
     "Outcome",
     "Plan",
     "Replayed",
+    "Step",
+    "Tally",
     "World",
     "accept",
+    "backfill",
+    "candidates",
     "check",
     "comment",
     "detect",

@@ -8,6 +8,20 @@ from qalita_action.publish import folder, spool
 from qalita_action.publish.baseline import baseline
 from qalita_action.publish.checking import check
 from qalita_action.publish.connect import Connection, connect
+from qalita_action.publish.feeding import Feed, Recorded, feeding
 from qalita_action.publish.sending import planned, send, send_each
 
-__all__ = ["Connection", "baseline", "check", "connect", "folder", "planned", "send", "send_each", "spool"]
+__all__ = [
+    "Connection",
+    "Feed",
+    "Recorded",
+    "baseline",
+    "check",
+    "connect",
+    "feeding",
+    "folder",
+    "planned",
+    "send",
+    "send_each",
+    "spool",
+]

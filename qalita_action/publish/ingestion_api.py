@@ -65,15 +65,24 @@ class Sender(msgspec.Struct, frozen=True):
 
 
 def send(
-    client: Client, ingest: Ingest, capabilities: Capabilities, journal: Journal, budget: Budget
+    client: Client,
+    ingest: Ingest,
+    capabilities: Capabilities,
+    journal: Journal,
+    budget: Budget,
+    *,
+    may_be_known: bool = True,
 ) -> Receipt:
     """The receipt of one document, whose counts are what the platform acknowledged.
+
+    may_be_known  False: its complete runs were listed, and this was none of them. Where somebody else
+                  publishes it meanwhile, nothing is doubled, and both are told that they recorded it
 
     Raises SettingsError, DeliveryError (run-differs: a complete run with this key holds something else).
     """
     key = ingest.run.key
     receipt = Receipt(run_key=key, api="ingestion", status="recorded", source=ingest.source.name)
-    known = _known(client, ingest, budget)
+    known = _known(client, ingest, budget) if may_be_known else None
     sender = Sender(client, budget, journal, key)
     if known is not None:
         already = _already(receipt, known.url, known.job.id if known.job else None)

@@ -71,7 +71,7 @@ def send_each(
     try:
         client = connection.client()
     except IngestError as e:
-        return tuple(_failed(ingest, target.api, e, path) for ingest, path in _pairs(ingests, spools))
+        return tuple(failed(ingest, target.api, e, path) for ingest, path in _pairs(ingests, spools))
     with client:
         return tuple(
             _send_one(connection, client, ingest, page, path, is_change=is_change, now=now)
@@ -100,17 +100,17 @@ def _send_one(
     withheld = is_change and target.publish != "always"
     notes: tuple[str, ...] = ()
     if api == "results" and withheld:
-        return _noted(_skipped(ingest, api, CHANGE_RUN), connection, notes)
+        return noted(_skipped(ingest, api, CHANGE_RUN), connection, notes)
     journal = spool.Journal(path)
     try:
         chosen = choose(connection, client, budget)
         api, notes = chosen.api, chosen.notes
         if api == "results" and withheld:
-            return _noted(_skipped(ingest, api, CHANGE_RUN), connection, notes)
+            return noted(_skipped(ingest, api, CHANGE_RUN), connection, notes)
         receipt = _through(chosen, client, target, ingest, page, journal, budget, now)
     except IngestError as e:
-        return _noted(_failed(ingest, api, e, path), connection, (*notes, *journal.notes))
-    return _noted(_settled(receipt, path), connection, (*notes, *journal.notes))
+        return noted(failed(ingest, api, e, path), connection, (*notes, *journal.notes))
+    return noted(settled(receipt, path), connection, (*notes, *journal.notes))
 
 
 def _through(
@@ -136,7 +136,7 @@ def _through(
 # ---------------------------------------------------------------- receipts
 
 
-def _settled(receipt: Receipt, path: Path | None) -> Receipt:
+def settled(receipt: Receipt, path: Path | None) -> Receipt:
     """A complete receipt deletes the spool; one with rejected rows keeps it and is not delivered in full."""
     if receipt.rejected:
         n = len(receipt.rejected)
@@ -160,7 +160,7 @@ def _skipped(ingest: Ingest, api: str, reason: str) -> Receipt:
     )
 
 
-def _failed(ingest: Ingest, api: str, error: IngestError, path: Path | None) -> Receipt:
+def failed(ingest: Ingest, api: str, error: IngestError, path: Path | None) -> Receipt:
     from qalita_action.model import Receipt
 
     is_refused = isinstance(error, SettingsError) or error.code in REFUSED
@@ -177,7 +177,7 @@ def _failed(ingest: Ingest, api: str, error: IngestError, path: Path | None) -> 
     )
 
 
-def _noted(receipt: Receipt, connection: Connection, notes: Sequence[str]) -> Receipt:
+def noted(receipt: Receipt, connection: Connection, notes: Sequence[str]) -> Receipt:
     return msgspec.structs.replace(
         receipt, cautions=connection.cautions, notes=tuple(dict.fromkeys((*notes, *receipt.notes)))
     )

@@ -73,8 +73,7 @@ def write(ingest: Ingest, page: bytes, directory: Path, *, is_change: bool = Fal
     data = gzip.compress(msgspec.json.encode(envelope.model_dump(), order="sorted"), 5, mtime=0)
     path = directory / f"{ingest.run.key}{SUFFIX}"
     try:
-        make_folder(directory, PRIVATE_FOLDER)
-        _replace(path, data)
+        _put(path, data)
     except OSError as e:
         raise SettingsError(
             "spool-unwritable",
@@ -84,6 +83,17 @@ def write(ingest: Ingest, page: bytes, directory: Path, *, is_change: bool = Fal
             todo=["give --spool-dir a folder that this job may write to"],
         ) from e
     return path
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Whoever delivers the last run of a folder takes the folder away, in another process too: the folder is
+    made again as often as it vanishes between the two steps."""
+    for _ in range(100):
+        make_folder(path.parent, PRIVATE_FOLDER)
+        with contextlib.suppress(FileNotFoundError):
+            _replace(path, data)
+            return
+    _replace(path, data)
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -155,6 +165,13 @@ def discard(path: Path) -> None:
     _sync_folder(path.parent)
     with contextlib.suppress(OSError):
         path.parent.rmdir()
+
+
+def forget(directory: Path, run_key: str) -> None:
+    """A run that the platform is known to have: an attempt that was killed may have left its file."""
+    path = directory / f"{run_key}{SUFFIX}"
+    if path.exists():
+        discard(path)
 
 
 def waiting(directory: Path) -> Iterator[Path]:

@@ -27,8 +27,6 @@ def complete(tx: Connection, write: Write, *, base: str, now: str) -> Answer:
         raise Problem("batches-missing", missing=missing)
     rejected = _checked(tx, run.id)
     source_id = _source(tx, run, now)
-    if run.extent != "partial" and not run.is_change and _is_newest(tx, run, source_id):
-        issues.settle(tx, run, source_id, now)
     job = tx.execute(
         insert(tables.jobs).values(
             partner=run.partner,
@@ -49,6 +47,8 @@ def complete(tx: Connection, write: Write, *, base: str, now: str) -> Answer:
         .where(tables.runs.c.id == run.id)
         .values(state="complete", source_id=source_id, recorded_at=now, rejected=rejected, job_id=job_id)
     )
+    if run.extent != "partial" and not run.is_change:
+        issues.settle(tx, run, source_id, now)
     return Answer(202, {"job": str(job_id), "url": url, "rejected": rejected})
 
 
@@ -114,7 +114,8 @@ def _drop(tx: Connection, table: Table, column: str, run_id: int, keys: list[str
 
 
 def _source(tx: Connection, run: Row[Any], now: str) -> int:
-    """The source of this name and type, made now if it is new: without a complete run it is invisible."""
+    """The source of this name and type, made now if it is new: without a complete run it is invisible. It is
+    described as its newest run does."""
     c = tables.sources.c
     document = run.source
     found = tx.execute(
@@ -125,7 +126,8 @@ def _source(tx: Connection, run: Row[Any], now: str) -> int:
     names = ("project", "environment", "suite", "adapter", "description", "visibility")
     values = {name: document[name] for name in names} | {"updated_at": now}
     if found is not None:
-        tx.execute(update(tables.sources).where(c.id == found).values(values))
+        if _is_newest(tx, run, found):
+            tx.execute(update(tables.sources).where(c.id == found).values(values))
         return int(found)
     values |= {"name": document["name"], "type": document["type"], "partner": run.partner}
     values |= {"owner_id": run.account_id, "created_at": now}
@@ -137,10 +139,6 @@ def _is_newest(tx: Connection, run: Row[Any], source_id: int) -> bool:
     """By the run's own time, never by arrival; the key decides between equals, so that order never does."""
     c = tables.runs.c
     newer = select(c.id).where(
-        c.source_id == source_id,
-        c.state == "complete",
-        c.extent != "partial",
-        c.is_change.is_(False),
-        tuple_(c.completed_us, c.key) > tuple_(run.completed_us, run.key),
+        c.source_id == source_id, tuple_(c.completed_us, c.key) > tuple_(run.completed_us, run.key)
     )
     return tx.execute(newer.limit(1)).first() is None

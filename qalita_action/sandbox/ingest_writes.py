@@ -31,7 +31,7 @@ _WRITE = (
 Key = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="The run key.")]
 
 
-def _headers(
+async def _headers(
     idempotency_key: Annotated[
         str | None,
         Header(

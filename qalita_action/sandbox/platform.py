@@ -24,13 +24,15 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     queue: Callable[[], None]
 
 
-def platform_of(request: Request) -> Platform:
+async def platform_of(request: Request) -> Platform:
+    """Not for what it waits: FastAPI runs what is no coroutine in a thread of its own, at a price that every
+    request would pay."""
     return cast(Platform, request.app.state.platform)
 
 
-def account_of(request: Request) -> Account:
+async def account_of(request: Request) -> Account:
     """Who asks. Raises Problem token-missing, token-malformed, token-expired, user-unknown, scope-missing."""
-    platform = platform_of(request)
+    platform = await platform_of(request)
     claims = read_token(request.headers.get("authorization"), platform.store.secret, platform.store.epoch())
     for account in platform.accounts:
         if str(account.id) == claims["sub"]:

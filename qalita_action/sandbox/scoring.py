@@ -54,9 +54,10 @@ class ScoringWorker:
             return False
         try:
             with self._store.write() as tx:
-                _mark(tx, job_id, status="running", start_date=self._store.now())
+                begun = self._store.now()
                 note = score(tx, job_id)
-                _mark(tx, job_id, status="succeeded", end_date=self._store.now(), note=note)
+                end = self._store.now()
+                _mark(tx, job_id, status="succeeded", start_date=begun, end_date=end, note=note)
         except Exception as error:  # noqa: BLE001 - a job that cannot be done is closed and told, and the next one is done
             _log.exception("scoring job %s", job_id)
             with self._store.write() as tx:

@@ -84,7 +84,7 @@ runs = Table(
     Column("recorded_at", String),
     UniqueConstraint("partner", "key"),
     Index("runs_newest", "partner", "state", "completed_us", "key"),
-    Index("runs_of_source", "source_id", "completed_us"),
+    Index("runs_of_source", "source_id", "completed_us", "key"),
 )
 
 batches = Table(
@@ -155,7 +155,8 @@ causes = Table(
 
 ROWS = {"datasets": datasets, "checks": checks, "results": results, "causes": causes}
 
-# One per source and cause key. checks and dataset are those of the newest run that named the cause.
+# One per source and cause key: what its sightings say. checks and dataset are those of the newest run that
+# named the cause.
 issues = Table(
     "issues",
     metadata,
@@ -180,6 +181,25 @@ issues = Table(
     Column("created_at", String, nullable=False),
     Column("updated_at", String, nullable=False),
     UniqueConstraint("source_id", "key"),
+)
+
+# A counted run that names a cause, in the order of the runs' own times. over_*: the first run after it, and
+# before the cause is seen again, that shows it to be gone.
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source_id", ForeignKey("sources.id"), nullable=False),
+    Column("key", String, nullable=False),
+    Column("completed_us", Integer, nullable=False),
+    Column("run_key", String, nullable=False),
+    Column("run_id", ForeignKey("runs.id"), nullable=False),
+    Column("is_over", Boolean, nullable=False),
+    Column("over_us", Integer),
+    Column("over_run", String),
+    Column("over_at", String),
+    Index("sightings_in_order", "source_id", "key", "completed_us", "run_key", unique=True),
+    Index("sightings_over", "source_id", "key", "is_over", "completed_us", "run_key"),
 )
 
 # kind: `scoring` jobs are queued by a complete run, `pack` jobs are opened by clients of the results API.
@@ -222,6 +242,7 @@ scores = Table(
     Column("overall", Float),
     Column("overall_reason", Text),
     Column("by_dimension", _json, nullable=False),
+    Index("scores_newest", "source_id", "completed_us", "run_key"),
 )
 
 # What 2xx answers were given to which writes.

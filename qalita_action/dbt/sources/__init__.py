@@ -6,8 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qalita_action.redact import mask_url
+
 if TYPE_CHECKING:
-    from qalita_action.dbt.found import Blob, Found, Places
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from qalita_action.dbt.found import Blob, Candidate, Found, Places
 
 CLOUD = "dbtcloud"
 
@@ -16,9 +21,18 @@ def is_address(place: str | None) -> bool:
     return place is not None and "://" in place
 
 
+def is_cloud(place: str) -> bool:
+    return is_address(place) and place.partition("://")[0].lower() == CLOUD
+
+
+def shown(place: str) -> str:
+    """For people, without credentials."""
+    return mask_url(place) if is_address(place) else place
+
+
 def found_at(address: str, places: Places) -> tuple[Found, ...]:
     """The runs behind PATH. Errors: ArtifactError, SettingsError, and those of http."""
-    if address.partition("://")[0].lower() == CLOUD:
+    if is_cloud(address):
         from qalita_action.dbt.sources import cloud
 
         return cloud.found_at(address, places)
@@ -32,3 +46,17 @@ def blobs_at(address: str, places: Places) -> tuple[Blob, ...]:
     from qalita_action.dbt.sources import stores
 
     return stores.blobs_at(address, places)
+
+
+def entries_at(address: str, places: Places) -> Iterator[tuple[str, Blob]]:
+    """Everything below a store's address: its path there, and its bytes."""
+    from qalita_action.dbt.sources import stores
+
+    return stores.entries(address, places)
+
+
+def history_at(address: str, places: Places, since: datetime | None) -> tuple[Candidate, ...]:
+    """The runs of a dbt Cloud job that completed since then."""
+    from qalita_action.dbt.sources import cloud
+
+    return cloud.history(address, places, since)

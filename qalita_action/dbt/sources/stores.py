@@ -8,6 +8,8 @@ from qalita_action.errors import SettingsError
 from qalita_action.redact import mask_url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from qalita_action.dbt.found import Blob, Found, Places
 
 
@@ -18,6 +20,12 @@ def found_at(address: str, places: Places) -> tuple[Found, ...]:
 
 
 def blobs_at(address: str, places: Places) -> tuple[Blob, ...]:
+    """places: how to reach it."""
+    del places
+    raise _unknown(address)
+
+
+def entries(address: str, places: Places) -> Iterator[tuple[str, Blob]]:
     """places: how to reach it."""
     del places
     raise _unknown(address)
