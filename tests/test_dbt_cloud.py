@@ -456,6 +456,77 @@ def test_an_artifact_beyond_the_limit(go):
     assert process.returncode == 3 and "[artifact-too-large]" in process.stderr
 
 
+# ---------------------------------------------------------------- a window of a job's runs
+
+DAY = datetime(2026, 11, 20, 7, 0, tzinfo=timezone.utc)
+WINDOW = f"{NEWEST}?since=2026-11-19"
+
+
+def day(run: int, n: int, **changes) -> Run:
+    """The job's run of the n-th day, by real dbt, with its own invocation and moment."""
+    built = files("build")
+    content = json.loads(edited(built["run_results.json"], invocation=f"00000000-0000-4000-8000-{run:012d}"))
+    content["metadata"]["generated_at"] = f"2026-11-{20 + n}T06:59:00.000000Z"
+    step = Step(BUILD, {**built, "run_results.json": json.dumps(content).encode()}, ERROR)
+    return Run(run, setup(step), [ERROR], finished=DAY + timedelta(days=n), **changes)
+
+
+def fetched(cloud) -> list[str]:
+    """Runs whose results were asked for, in that order."""
+    return [path.split("/runs/")[1].split("/")[0] for path in cloud.asked if "run_results.json" in path]
+
+
+@pytest.mark.parametrize("api", ["results", "ingestion"])
+def test_a_window_is_caught_up_with_newest_first_and_each_run_fetched_once(go, tmp_path, api):
+    runs = [day(901, 0), day(902, 1), day(903, 2), Run(904, statuses=[CANCELLED], finished=DAY)]
+    with sandbox.running(tmp_path / "platform.db") as platform, dbt_cloud(*runs) as cloud:
+        env = {"QALITA_WORKER_ENDPOINT": platform.url, "QALITA_WORKER_TOKEN": platform.token}
+        first = go(cloud, WINDOW, "--api", api, env=env)
+        assert first.returncode == 1, "the gate judges the newest run, and it is red"
+        assert fetched(cloud) == ["903", "901", "902"]
+        late = first.stdout.count("recorded late, numbers withheld")
+        assert late == (2 if api == "results" else 0), first.stdout
+
+        cloud.runs.append(day(905, 3))
+        cloud.asked.clear()
+        second = go(cloud, WINDOW, "--api", api, env=env)
+        assert second.returncode == 1
+        assert fetched(cloud) == ["905"], "what is recorded is not fetched, and the newest always is"
+        for run in ("901", "902", "903"):
+            assert f"dbtcloud://{ACCOUNT}/runs/{run}: recorded already" in second.stdout
+
+        cloud.asked.clear()
+        third = go(cloud, WINDOW, "--api", api, env=env)
+        assert (third.returncode, fetched(cloud)) == (1, ["905"]), "recorded, and judged all the same"
+        with sqlite3.connect(platform.database) as database:
+            table = "runs" if api == "ingestion" else "jobs"
+            assert database.execute(f"select count(*) from {table}").fetchone() == (4,)
+
+
+def test_a_run_of_the_window_that_cannot_be_read_costs_itself_alone(go, tmp_path):
+    broken = Run(902, setup(Step(BUILD, {}, ERROR)), [ERROR], finished=DAY + timedelta(days=1))
+    with (
+        sandbox.running(tmp_path / "platform.db") as platform,
+        dbt_cloud(day(901, 0), broken, day(903, 2)) as cloud,
+    ):
+        env = {"QALITA_WORKER_ENDPOINT": platform.url, "QALITA_WORKER_TOKEN": platform.token}
+        process = go(cloud, WINDOW, "--fail-on", "never", env=env)
+        assert process.returncode == 0
+        assert f"dbtcloud://{ACCOUNT}/runs/902: cannot be read" in process.stdout
+        assert fetched(cloud) == ["903", "901", "902"]
+        with sqlite3.connect(platform.database) as database:
+            assert database.execute("select count(*) from runs").fetchone() == (2,)
+
+
+def test_a_window_without_a_platform_is_its_newest_run(go):
+    with dbt_cloud(day(901, 0), day(902, 1)) as cloud:
+        assert go(cloud, WINDOW, "--publish", "never").returncode == 1
+        assert document(go(cloud, WINDOW, *DRY))["run"]["orchestrator"]["run_id"] == "902"
+        assert set(fetched(cloud)) == {"902"}
+        process = go(cloud, WINDOW, "--run-id", "mine", "--publish", "never")
+        assert process.returncode == 2 and "[dbt-cloud-window]" in process.stderr
+
+
 # ---------------------------------------------------------------- as a library: time and history
 
 
@@ -475,9 +546,6 @@ def test_a_service_that_stays_away_is_no_failed_delivery():
         source.found_at(ONE, where)
     assert caught.value.code == "dbt-cloud-unreachable"
     assert "the same job" not in str(caught.value), "nothing of QALITA's advice"
-
-
-DAY = datetime(2026, 11, 20, 7, 0, tzinfo=timezone.utc)
 
 
 def test_a_history_is_every_finished_run_oldest_first_and_read_when_wanted():

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
 from qalita_action.cli.answering import answering
 from qalita_action.cli.flags import Rest, flags_of
-from qalita_action.cli.printing import complain, notice, say, table
+from qalita_action.cli.printing import complain, harmless, notice, say, table
 from qalita_action.cli.secrets import secrets_of
 from qalita_action.errors import IngestError
 from qalita_action.knobs import KNOBS
 
 if TYPE_CHECKING:
     from qalita_action.model import CIContext
-    from qalita_action.pipeline import World
+    from qalita_action.pipeline import Outcome, World
     from qalita_action.settings import Resolved
 
 # `run` knows these from dbt itself.
@@ -56,7 +56,7 @@ def dbt_command(flags: dict[str, Any]) -> None:
             _dry_run(resolved, context, world)
             return
         try:
-            outcome = pipeline.run(resolved, context, world)
+            outcome = pipeline.poll(resolved, context, world)
         except IngestError as e:
             if not pipeline.is_told_already(e, resolved.settings):
                 raise
@@ -107,8 +107,20 @@ def report_run(outcome: Any, resolved: Resolved, world: World) -> None:
     options = pipeline.report_options(resolved.settings, outcome, world, color=color)
     rendered = report.render(outcome.ingests, outcome.verdict, outcome.receipts, options)
     report.write(rendered, options, sys.stdout, sys.stderr)
+    _caught_up(outcome, sys.stderr if options.output == "json" else sys.stdout)
     # Last: a forge that hangs holds back no report.
     if commented := pipeline.comment(resolved.settings, outcome, rendered, world):
         stream = sys.stderr if options.output == "json" else sys.stdout
         stream.write("".join(f"{line}\n" for line in report.comment_lines(commented, options)))
         stream.flush()
+
+
+def _caught_up(outcome: Outcome, stream: TextIO) -> None:
+    """The older runs of a window that was polled, a line each."""
+    from qalita_action import report
+
+    for older in outcome.caught_up:
+        lines = [f"{older.where}: {older.why}" if older.why else older.where]
+        lines += [f"  {line}" for receipt in older.receipts for line in report.receipt_lines(receipt)]
+        stream.writelines(f"{harmless(line)}\n" for line in lines)
+    stream.flush()

@@ -7,7 +7,7 @@ from qalita_action.mapping.comparing import compare
 from qalita_action.mapping.dimensions import FILE as DIMENSIONS_FILE
 from qalita_action.mapping.dimensions import table as dimension_table
 from qalita_action.mapping.hints import hints
-from qalita_action.mapping.ingest import to_ingest, to_ingests
+from qalita_action.mapping.ingest import key_ahead, to_ingest, to_ingests
 from qalita_action.mapping.movement import movement
 from qalita_action.mapping.past import past
 from qalita_action.mapping.verdict import verdict
@@ -17,6 +17,7 @@ __all__ = [
     "compare",
     "dimension_table",
     "hints",
+    "key_ahead",
     "movement",
     "past",
     "to_ingest",

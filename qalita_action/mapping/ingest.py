@@ -55,7 +55,7 @@ def to_ingest(evidence: Evidence, context: CIContext, policy: Policy) -> Ingest:
             looked=["manifest.json: metadata.project_name, metadata.project_id", "dbt_project.yml: name"],
             todo=["say it: --project NAME"],
         )
-    environment = environment_of(evidence, context, policy)
+    environment = environment_of(evidence.dbt_target, context, policy)
     source = Source.of(
         project=project,
         environment=environment,
@@ -118,11 +118,24 @@ def to_ingest(evidence: Evidence, context: CIContext, policy: Policy) -> Ingest:
     return identity.sealed(ingest)
 
 
-def environment_of(evidence: Evidence, context: CIContext, policy: Policy) -> str:
+def key_ahead(
+    name: str, context: CIContext, policy: Policy, run_id: str, dbt_target: str | None
+) -> str | None:
+    """The key of a run before any of it is read, where the service that ran dbt tells its commit.
+
+    name  of the project, or of a routed source
+    """
+    if context.git.sha is None:
+        return None
+    environment = environment_of(dbt_target, context, policy)
+    return identity.run_key(name, environment, policy.suite, context.git.sha, policy.run_id or run_id)
+
+
+def environment_of(dbt_target: str | None, context: CIContext, policy: Policy) -> str:
     """A change run never writes into the environment that it is compared with (`same` opts out)."""
     if context.is_change and policy.change_environment != "same":
         return policy.change_environment
-    return policy.environment or context.environment or evidence.dbt_target or DEFAULT_ENVIRONMENT
+    return policy.environment or context.environment or dbt_target or DEFAULT_ENVIRONMENT
 
 
 def key_sha(evidence: Evidence, context: CIContext) -> str | None:

@@ -8,15 +8,17 @@ from qalita_action.pipeline.backfilling import Step, Tally, backfill, candidates
 from qalita_action.pipeline.checking import check
 from qalita_action.pipeline.commenting import comment
 from qalita_action.pipeline.planning import detect, plan, planned
+from qalita_action.pipeline.polling import poll
 from qalita_action.pipeline.replaying import Replayed, replay
 from qalita_action.pipeline.running import is_told_already, report_options, run, run_dbt
 from qalita_action.pipeline.setting_up import set_up
 from qalita_action.pipeline.triggering import Asked, of_run, order, started
-from qalita_action.pipeline.world import TOOL, Outcome, Plan, World
+from qalita_action.pipeline.world import TOOL, CaughtUp, Outcome, Plan, World
 
 __all__ = [
     "TOOL",
     "Asked",
+    "CaughtUp",
     "Outcome",
     "Plan",
     "Replayed",
@@ -34,6 +36,7 @@ __all__ = [
     "order",
     "plan",
     "planned",
+    "poll",
     "replay",
     "report_options",
     "run",

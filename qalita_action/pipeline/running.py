@@ -48,7 +48,7 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
     raise_all(errors)
 
     ingests, gate, own = planned.ingests, settings.gate(), planned.context
-    pages, spools = _kept(ingests, mapping.verdict(ingests, plain(gate)), own, settings, world, target)
+    pages, spools = kept(ingests, mapping.verdict(ingests, plain(gate)), own, settings, world, target)
     found = bases(_search(settings, context, world, planned, target))
     comparisons, movements = _compared(ingests, found)
     verdict = mapping.verdict(
@@ -134,7 +134,7 @@ def _compared(
     return comparisons, movements
 
 
-def _kept(
+def kept(
     ingests: tuple[Ingest, ...],
     drawn: Verdict,
     context: CIContext,

@@ -27,9 +27,18 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     ours: dbt.child.Finished | None = None  # dbt ran as our child
 
 
+class CaughtUp(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an older run of a window. receipts: of its documents, none where it was not read; why:
+    it was not, or could not be."""
+
+    where: str
+    receipts: tuple[Receipt, ...] = ()
+    why: str | None = None
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What a run came to; cli writes the reports and exits. context: of the documents; here: of the CI that
-    this program runs in, which may merely fetch."""
+    this program runs in, which may merely fetch. caught_up: older runs of a window that was polled."""
 
     context: CIContext
     here: CIContext
@@ -41,6 +50,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     receipts: tuple[Receipt, ...]
     exit_code: ExitCode
+    caught_up: tuple[CaughtUp, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,12 +9,14 @@ from qalita_action.publish.baseline import baseline
 from qalita_action.publish.checking import check
 from qalita_action.publish.connect import Connection, connect
 from qalita_action.publish.feeding import Feed, Recorded, feeding
+from qalita_action.publish.recorded import Sought, settled_ahead
 from qalita_action.publish.sending import planned, send, send_each
 
 __all__ = [
     "Connection",
     "Feed",
     "Recorded",
+    "Sought",
     "baseline",
     "check",
     "connect",
@@ -23,5 +25,6 @@ __all__ = [
     "planned",
     "send",
     "send_each",
+    "settled_ahead",
     "spool",
 ]

@@ -30,6 +30,15 @@ def shown(place: str) -> str:
     return mask_url(place) if is_address(place) else place
 
 
+def is_window(place: str | None) -> bool:
+    """Does it name a job of dbt Cloud since some day? Error: dbt-cloud-address."""
+    if place is None or not is_cloud(place):
+        return False
+    from qalita_action.dbt.sources import cloud
+
+    return cloud.parsed(place).since is not None
+
+
 def found_at(address: str, places: Places) -> tuple[Found, ...]:
     """The runs behind PATH. Errors: ArtifactError, SettingsError, and those of http."""
     if is_cloud(address):

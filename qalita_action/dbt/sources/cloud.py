@@ -48,14 +48,12 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def found_at(address: str, places: Places) -> tuple[Found, ...]:
-    """The run behind PATH.
+    """The run behind PATH. A window (since=) names its newest run: what is judged is never older.
 
     Errors: dbt-cloud-address, -host, -token-missing, -token-refused, -not-found, -unfinished, -cancelled,
     -no-artifacts, -nothing-executed, -unreachable, -unreadable.
     """
     aim = parsed(address)
-    if aim.since is not None:
-        raise _malformed(address, "a window of runs (since=) is a history: `dbt` judges one run")
     with Api(places.reach, aim.account) as api:
         if aim.kind == "runs":
             return (_found(api, _finished(api, aim.id), ()),)
