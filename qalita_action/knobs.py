@@ -48,7 +48,9 @@ KNOBS: dict[str, Knob] = {
     "wait_timeout": Knob("Seconds to wait for it.", "SECONDS", "3600"),
     "project": Knob("The project's name on QALITA.", "NAME", "dbt's project name"),
     "env": Knob(
-        "The environment.", "NAME", "the CI's deployment environment, else dbt's target, else `default`"
+        "The environment.",
+        "NAME",
+        "the CI's deployment environment, or the dbt Cloud run's, else dbt's target, else `default`",
     ),
     "change_env": Knob(
         "The environment of change requests and of branches that are not the default; `same` writes where"

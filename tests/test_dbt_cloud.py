@@ -298,12 +298,16 @@ def test_a_cancelled_run_that_was_named_is_refused(go):
 
 def test_artifacts_that_come_a_moment_after_the_end_are_waited_for(go):
     just_now = datetime.now(timezone.utc) - timedelta(seconds=20)
-    with dbt_cloud(a_build(901, late=3, finished=just_now, artifacts_saved=False)) as cloud:
+    with dbt_cloud(a_build(901, late=3, finished=just_now)) as cloud:
         process = go(cloud, ONE, *DRY)
     assert executed(document(process)) and "has just finished" in process.stderr
-    # A step that succeeded owes its file, whatever the others have.
-    steps = setup(Step("Invoke dbt with `dbt seed`", files("seed")), Step(BUILD, files("build"), SUCCESS))
-    with dbt_cloud(Run(901, steps, finished=just_now, artifacts_saved=False, late=1)) as cloud:
+    # Each step that ran owes its file, whatever the others have, until the run says that all are saved.
+    steps = setup(
+        Step("Invoke dbt with `dbt seed`", files("seed")),
+        Step(BUILD, files("build"), ERROR),
+        Step("Invoke dbt with `dbt test`", {}, ERROR),
+    )
+    with dbt_cloud(Run(901, steps, [ERROR], finished=just_now, late=4)) as cloud:
         assert document(go(cloud, ONE, *DRY))["run"]["commands"] == ["seed", "build"]
 
 
@@ -349,6 +353,7 @@ def test_it_is_published_once_whoever_polls(go, tmp_path, api):
     assert first.returncode == again.returncode == 0, (first.stderr, again.stderr)
     assert "PUBLISHED  QALITA" in first.stdout and "already" not in first.stdout
     assert "already recorded" in again.stdout
+    assert cloud.tokens == {f"Bearer {TOKEN}"}, "QALITA's token goes to QALITA alone"
 
 
 def test_a_run_of_a_pull_request_moves_no_score_of_production(go, tmp_path):

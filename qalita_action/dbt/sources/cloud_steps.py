@@ -18,7 +18,7 @@ import msgspec
 
 from qalita_action.dbt.found import Blob
 from qalita_action.dbt.sources.cloud_api import Api, Pace, say
-from qalita_action.dbt.sources.cloud_shapes import ERROR, SUCCESS, status_word
+from qalita_action.dbt.sources.cloud_shapes import ERROR, FINISHED, status_word
 from qalita_action.dbt.vet import RUNS_NODES, RUNS_TESTS, moment
 from qalita_action.errors import ArtifactError
 
@@ -121,8 +121,8 @@ def command_of(step: Step) -> str | None:
 
 
 def _fetched(api: Api, run: CloudRun, jobs: list[Job]) -> dict[int, bytes]:
-    """By step. A step that failed may have left nothing; one that succeeded in a run that finished just now
-    has its file still on the way."""
+    """By step. One that failed early has left nothing; where the run finished just now, and its artifacts are
+    not said to be saved, they may be on their way."""
     held: dict[int, bytes] = {}
     pace = Pace(api.reach.first_wait_s, min(api.reach.wait_s or LATE_S, LATE_S))
     while True:
@@ -138,6 +138,7 @@ def _fetched(api: Api, run: CloudRun, jobs: list[Job]) -> dict[int, bytes]:
         say(f"{address(api, run)} has just finished: its artifacts are not there yet")
         if not pace.may_look_again(answer):
             return held
+        run, _ = api.run(run.id)
 
 
 def _may_come(run: CloudRun, missing: list[Job], answer: Answer, *, has_some: bool) -> bool:
@@ -145,7 +146,7 @@ def _may_come(run: CloudRun, missing: list[Job], answer: Answer, *, has_some: bo
     now = answer.date() or datetime.now(timezone.utc)
     if finished is None or now - finished > YOUNG:
         return False
-    is_owed = any(job.status == SUCCESS for job in missing) and run.artifacts_saved is not True
+    is_owed = any(job.status in FINISHED for job in missing) and run.artifacts_saved is not True
     return is_owed or not has_some
 
 
