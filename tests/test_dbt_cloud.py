@@ -523,6 +523,24 @@ def test_a_run_of_the_window_that_cannot_be_read_costs_itself_alone(go, tmp_path
             assert database.execute("select count(*) from runs").fetchone() == (2,)
 
 
+def test_a_history_holds_what_a_poll_recorded_and_takes_it_for_recorded(go, tmp_path):
+    with (
+        sandbox.running(tmp_path / "platform.db") as platform,
+        dbt_cloud(day(901, 0), day(902, 1), day(903, 2)) as cloud,
+    ):
+        env = {"QALITA_WORKER_ENDPOINT": platform.url, "QALITA_WORKER_TOKEN": platform.token}
+        assert go(cloud, NEWEST, env={**NIGHTLY, **env}).returncode == 1
+        history = go(cloud, NEWEST, "--since", "2026-11-19", "--project", "qalita_demo", env=env)
+        assert history.returncode == 0, history.stderr
+        assert "published 2 · already there 1" in history.stdout
+        assert fetched(cloud) == ["903", "901", "902"]
+        with sqlite3.connect(platform.database) as database:
+            assert database.execute("select count(*), count(distinct source_id) from runs").fetchone() == (
+                3,
+                1,
+            )
+
+
 def test_a_window_without_a_platform_is_its_newest_run(go):
     with dbt_cloud(day(901, 0), day(902, 1)) as cloud:
         assert go(cloud, WINDOW, "--publish", "never").returncode == 1
