@@ -41,6 +41,25 @@ network: $(READY)          ## TLS ends, client certificates and proxies: nginx a
 	fi
 	QALITA_NETWORK=1 $(BIN)/python -m pytest tests/network
 
+# Each cloud's stand-in, made by others, and nginx with its module for WebDAV.
+STORES := $(DEMO)/stores
+.PHONY: stores
+stores: $(READY) $(STORES)/.ready  ## artifacts in S3, Azure, Google and on the web: moto, Azurite, gcp-storage-emulator, nginx
+	@PATH="$$PATH:/usr/sbin"; if ! command -v nginx >/dev/null || ! [ -e /usr/lib/nginx/modules/ngx_http_dav_ext_module.so ]; then \
+	  root=; [ "$$(id -u)" = 0 ] || root=sudo; \
+	  $$root apt-get update -qq; \
+	  $$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends nginx-light libnginx-mod-http-dav-ext; \
+	fi
+	QALITA_STORES=$(STORES) $(BIN)/python -m pytest tests/stores
+
+$(STORES)/.ready: Makefile
+	@mkdir -p $(STORES)
+	@$(PYTHON) -m venv $(STORES)/venv
+	@$(STORES)/venv/bin/python -m pip install --quiet --disable-pip-version-check 'moto[server,s3]==5.2.5' \
+	  gcp-storage-emulator==2026.7.19
+	@npm install --silent --no-audit --no-fund --prefix $(STORES) azurite@3.37.0
+	@touch $@
+
 contract: $(VENV)/.contract  ## the stand-in and the client, each held to the OpenAPI document
 	QALITA_CONTRACT=1 $(BIN)/python -m pytest tests/contract
 

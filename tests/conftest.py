@@ -16,6 +16,7 @@ BROUGHT = {
     "QALITA_LOCAL_CI": "local_ci",
     "QALITA_READERS": "real_readers",
     "QALITA_BACKFILL": "backfill",
+    "QALITA_STORES": "stores",
 }
 collect_ignore = [folder for name, folder in BROUGHT.items() if not os.environ.get(name)]
 LOOPBACK = ("127.", "::1", "localhost")

@@ -111,3 +111,38 @@ def test_a_path_of_a_key_is_no_secret(tmp_path):
     assert "NO" in said
     process = run("dbt", str(ARTIFACTS), cwd=tmp_path, env={**account, **key})
     assert "keys/client.key" in process.stderr and "[client-cert-unreadable]" in process.stderr
+
+
+# What signs for a cloud, and a variable that holds it.
+OF_CLOUDS = {
+    "Zq10AwsSessionXv": ("AWS_SESSION_TOKEN", "{}"),
+    "Zq11AwsSecretXv": ("AWS_SECRET_ACCESS_KEY", "{}"),
+    "AKIAZQ12ACCESSKEYXV": ("AWS_ACCESS_KEY_ID", "{}"),
+    "Zq13AccountKeyXv==": ("AZURE_STORAGE_ACCOUNT_KEY", "{}"),
+    "Zq14AccessKeyXv==": ("AZURE_STORAGE_ACCESS_KEY", "{}"),
+    "Zq15ConnectionXv==": (
+        "AZURE_STORAGE_CONNECTION_STRING",
+        "DefaultEndpointsProtocol=https;AccountName=me;AccountKey={};EndpointSuffix=core.windows.net",
+    ),
+    "Zq16ConnectionSasXv%3D": (
+        "OTHER_CONNECTION_STRING",
+        "BlobEndpoint=https://me.blob.core.windows.net;SharedAccessSignature=sv=2021-08-06&sig={}",
+    ),
+    "Zq17SasXv%2Bxyz%3D": ("AZURE_STORAGE_SAS_TOKEN", "?sv=2021-08-06&sp=rl&sig={}"),
+    "Zq18ClientSecretXv": ("AZURE_CLIENT_SECRET", "{}"),
+    "Zq19BearerXv": ("GOOGLE_BEARER_TOKEN", "{}"),
+    "Zq20PresignedXv0123456789": (
+        "QALITA_MANIFEST",
+        "https://bucket.s3.amazonaws.com/manifest.json?X-Amz-Date=20261129&X-Amz-Signature={}",
+    ),
+}
+
+
+def test_what_signs_for_a_cloud_is_in_no_error(tmp_path):
+    """A setting that is wrong is shown with its value; whatever that is, these are not."""
+    env = {name: said.format(secret) for secret, (name, said) in OF_CLOUDS.items()}
+    process = run("dbt", str(ARTIFACTS), "--fail-on", " ".join(OF_CLOUDS), cwd=tmp_path, env=env)
+    assert process.returncode == 2
+    said = process.stdout + process.stderr
+    assert "***" in said
+    assert [secret for secret in OF_CLOUDS if secret in said] == []

@@ -19,6 +19,27 @@ WORDS = ("TOKEN", "PASSWORD", "PASSWD", "SECRET")
 TOKENS = ("token", "github_token", "gitlab_token", "dbt_cloud_token")
 KEYS = ("CLIENT-KEY", "CLIENT_KEY")
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+# The clouds' own, whose names hold none of the words: keys that sign, and signatures that are keys.
+CLOUDS = (
+    "AWS_ACCESS_KEY_ID",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_ACCESS_KEY",
+    "AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_SAS_KEY",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+    "AWS_SSE_CUSTOMER_KEY_BASE64",
+)
+CONNECTION_STRINGS = "CONNECTION_STRING"
+CONNECTION_SECRETS = ("accountkey", "sharedaccesssignature")
+SIGNATURES = (
+    "sig",
+    "x-amz-signature",
+    "x-amz-security-token",
+    "x-amz-credential",
+    "x-goog-signature",
+    "signature",
+)
+ADDRESSES = ("path", "manifest", "results", "sources", "catalog")
 LONG_ENOUGH = 8  # what others call a token may be a word like `true`, which must not vanish from an error
 
 
@@ -29,7 +50,42 @@ def secrets_of(flags: Mapping[str, Any], env: Mapping[str, str]) -> list[str]:
         for name, value in env.items()
         if len(value) >= LONG_ENOUGH and not name.startswith(OURS) and _has(name, WORDS)
     )
-    return [*_ours(flags, env), *others]
+    return [*_ours(flags, env), *others, *_clouds(env), *_signatures(_addresses(flags, env))]
+
+
+def _clouds(env: Mapping[str, str]) -> Iterable[str]:
+    """A SAS token is a query, and a connection string a list: what is secret of them is their parts."""
+    for name, value in env.items():
+        if name in CLOUDS and len(value) >= LONG_ENOUGH:
+            yield value
+        if _has(name, (CONNECTION_STRINGS,)):
+            yield value
+            for part in value.split(";"):
+                key, _, secret = part.partition("=")
+                if key.strip().lower() in CONNECTION_SECRETS:
+                    yield secret.strip()
+                    yield from _signatures([secret])
+        if "SAS_TOKEN" in name or "SAS_KEY" in name:
+            yield from _signatures([value])
+
+
+def _addresses(flags: Mapping[str, Any], env: Mapping[str, str]) -> Iterable[str]:
+    """What a flag, an input or a variable says of where to look; of several, a line or a comma each."""
+    for name in ADDRESSES:
+        said = flags.get(name) or ()
+        yield from [said] if isinstance(said, str) else map(str, said)
+    for name, value in env.items():
+        if name.startswith(OURS) and name.lower().endswith(ADDRESSES):
+            yield from value.replace(",", "\n").splitlines()
+
+
+def _signatures(queries: Iterable[str]) -> Iterable[str]:
+    """Of signed addresses: as they are written, and as they are meant."""
+    for text in queries:
+        for pair in text.rpartition("?")[2].split("&"):
+            key, _, value = pair.partition("=")
+            if key.strip().lower() in SIGNATURES and len(value) >= LONG_ENOUGH:
+                yield from (value, unquote(value))
 
 
 def mask(flags: Mapping[str, Any], env: Mapping[str, str]) -> None:

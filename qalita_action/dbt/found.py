@@ -34,6 +34,9 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return self.where
 
+    def head_of(self, count: int) -> bytes:
+        return self.head(count) if self.head else self.load()
+
 
 Artifact: TypeAlias = Path | Blob
 

@@ -59,7 +59,7 @@ def part_of(candidate: Candidate, parts: int) -> int:
 
 def _in_store(address: str, places: Places) -> list[Candidate]:
     folders = listing.folders(sources.entries_at(address, places))
-    where = sources.shown(address)
+    where = sources.root_of(address)
     made = partial(_candidate, where=where, limit=places.reach.max_bytes)
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="qalita-head") as pool:
         return [c for c in pool.map(made, folders) if c is not None]

@@ -110,6 +110,9 @@ def _named(places: Places, workspace: Path) -> Found:
     else:
         beside = (*results, *((checked,) if checked else ()))[0]
         manifest = _beside_of(beside, places)
+    if not results and checked is None and places.manifest and not isinstance(manifest, Path):
+        found = sources.found_at(places.manifest, places)[0]  # its results lie beside it, as on a disk
+        results, checked = found.results, found.sources
     if not results and checked is None and isinstance(manifest, Path):
         results = _results_in(manifest.parent)
         checked = _file(manifest.parent, "sources.json")
@@ -158,7 +161,7 @@ def _beside_of(artifact: Artifact, places: Places) -> Artifact:
     if isinstance(artifact, Path):
         return _manifest_of(artifact.parent, artifact)
     said = (*places.results, *((places.sources,) if places.sources else ()))[0]
-    return _one(f"{said.rpartition('/')[0]}/manifest.json", places, Path())
+    return sources.manifest_beside(said, places)
 
 
 def _expanded(workspace: Path, said: str) -> list[Path]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from qalita_action.http.body import Body, json_body, multipart
 from qalita_action.http.budget import Budget
 from qalita_action.http.client import Answer, Client
+from qalita_action.http.download import download
 from qalita_action.http.failures import AnswerTooLarge, LostAnswer, not_the_api
 from qalita_action.http.options import Options, ci_options
 from qalita_action.http.tls import tls_context, trusted_by
@@ -23,6 +24,7 @@ __all__ = [
     "LostAnswer",
     "Options",
     "ci_options",
+    "download",
     "json_body",
     "multipart",
     "not_the_api",

@@ -64,8 +64,22 @@ def entries_at(address: str, places: Places) -> Iterator[tuple[str, Blob]]:
     return stores.entries(address, places)
 
 
+def root_of(address: str) -> str:
+    """What those paths are below, for people."""
+    from qalita_action.dbt.sources import stores
+
+    return stores.root_of(address)
+
+
 def history_at(address: str, places: Places, since: datetime | None) -> tuple[Candidate, ...]:
     """The runs of a dbt Cloud job that completed since then."""
     from qalita_action.dbt.sources import cloud
 
     return cloud.history(address, places, since)
+
+
+def manifest_beside(address: str, places: Places) -> Blob:
+    """The manifest in the folder of what a flag names. Errors: manifest-not-found, and the store's."""
+    from qalita_action.dbt.sources import stores
+
+    return stores.manifest_beside(address, places)

@@ -76,7 +76,7 @@ def runs(entries: Iterable[tuple[str, Blob]], where: str, *, is_elsewhere: bool)
     held = folders(entries)
     whole = [f for f in held if f.manifest and (f.results or f.sources)]
     if not whole:
-        raise _incomplete(held, where)
+        raise incomplete(held, where)
     return tuple(found_in(f, where, is_elsewhere=is_elsewhere) for f in whole)
 
 
@@ -93,7 +93,7 @@ def found_in(folder: Folder, where: str, *, is_elsewhere: bool) -> Found:
     )
 
 
-def _incomplete(held: tuple[Folder, ...], where: str) -> ArtifactError:
+def incomplete(held: tuple[Folder, ...], where: str) -> ArtifactError:
     manifests = [f.path or "." for f in held if f.manifest]
     results = [f.path or "." for f in held if f.results or f.sources]
     if manifests:
