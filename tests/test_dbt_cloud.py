@@ -33,7 +33,7 @@ from tests.dbt_cloud import (
     files,
     setup,
 )
-from tests.loopback import reply
+from tests.loopback import reply, serving
 
 ONE, NEWEST = f"dbtcloud://{ACCOUNT}/runs/901", f"dbtcloud://{ACCOUNT}/jobs/{JOB}"
 DRY = ("--dry-run", "--output", "json")
@@ -321,6 +321,8 @@ def test_who_fetches_changes_nothing_of_the_run(go):
     assert len(keys) == 1 and {d["source"]["environment"] for d in documents} == {"Production"}
     assert [d["run"]["ci"]["provider"] for d in documents] == [None, "github", "gitlab"]
     assert {d["run"]["ci"]["change_id"] for d in documents} == {None}
+    warned = {w["code"] for d in documents for w in d["run"]["warnings"]}
+    assert not warned & {"sha-unknown", "change-unknown"}, "nothing is missing of the run"
 
 
 def test_a_run_of_a_pull_request_is_a_change_wherever_it_is_fetched(go):
@@ -333,6 +335,36 @@ def test_a_run_of_a_pull_request_is_a_change_wherever_it_is_fetched(go):
     assert nightly["run"]["ci"]["change_id"] == "12"
     assert nightly["run"]["ci"]["event"] == "github_pull_request"
     assert nightly["run"]["key"] == local["run"]["key"]
+
+
+def test_off_the_default_branch_that_the_user_names_a_run_is_a_changes(go):
+    with dbt_cloud(a_build(901, git_branch="next")) as cloud:
+        plain = document(go(cloud, ONE, *DRY, env=PULL_REQUEST))
+        named = document(go(cloud, ONE, *DRY, "--default-branch", "main"))
+    assert (plain["source"]["environment"], plain["run"]["git"]["default_branch"]) == ("Production", None)
+    assert (named["source"]["environment"], named["run"]["git"]["default_branch"]) == ("ci", "main")
+
+
+@pytest.mark.parametrize(
+    ("number", "repository", "is_written"),
+    [(77, "acme/shop", True), (12, "acme/shop", False), (77, "acme/other", False)],
+)
+def test_a_comment_is_written_on_the_very_change_that_the_run_is_of(go, number, repository, is_written):
+    trigger = {**A_CHANGE, "github_pull_request_id": number}
+    with (
+        serving(lambda seen: reply(200, []) if seen.method == "GET" else reply(201, {"id": 1})) as github,
+        dbt_cloud(a_build(901, trigger=trigger)) as cloud,
+    ):
+        env = {
+            **PULL_REQUEST,
+            "GITHUB_API_URL": github.url,
+            "GITHUB_SERVER_URL": "https://git.example.com",
+            "GITHUB_REPOSITORY": repository,
+            "QALITA_GITHUB_TOKEN": "ghs_0123456789abcdef",
+        }
+        go(cloud, ONE, "--publish", "never", "--comment", "always", env=env)
+    assert bool(github.count("POST", "/issues/77/comments")) == is_written
+    assert bool(github.seen) == is_written
 
 
 def test_the_users_own_words_come_first(go):

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from qalita_action.model import CIContext
 
 SERVICE = "dbt-cloud"
+# What the CI warns of because it does not know the commit or the branch that it stands on.
+ABOUT_THE_CHECKOUT = frozenset(
+    {"sha-unknown", "sha-short", "change-unknown", "checkout-differs", "git-failed", "git-unreadable"}
+)
 
 
 def context_of(ran_by: RanBy | None, here: CIContext, default_branch: str | None = None) -> CIContext:
@@ -51,6 +55,7 @@ def context_of(ran_by: RanBy | None, here: CIContext, default_branch: str | None
             attempt=ran_by.attempt,
             url=urls.clean_url(ran_by.url or ""),
         ),
+        warnings=tuple(w for w in here.warnings if w.code not in ABOUT_THE_CHECKOUT),
         environment=values.text_of(ran_by.environment or ""),
         is_change=ran_by.is_change or (None not in (branch, default) and branch != default),
     )
