@@ -5,11 +5,13 @@ what is said when nobody answers. Servers on loopback; tests/stores has the stor
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import socket
 import ssl
 import threading
 import time
+import zipfile
 from contextlib import contextmanager
 from urllib.parse import parse_qsl, urlsplit
 
@@ -354,6 +356,26 @@ def test_a_folder_of_a_web_server_that_lists_nothing(here):
         told = ingest(here, f"{server.url}/x/")
     assert told.returncode == 0, told.stderr
     assert keys_of(here) == keys_of_local(here)
+
+
+def test_a_download_without_a_suffix_is_what_it_holds(here):
+    """GitLab and GitHub serve the zip of a job's artifacts under such an address."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in FILES.items():
+            file.writestr(f"target/{name}", data)
+
+    with serving(lambda seen: Reply(200, packed.getvalue(), {})) as server:
+        told = ingest(here, f"{server.url}/jobs/1/artifacts?job=dbt")
+    assert told.returncode == 0, told.stderr
+    assert keys_of(here) == keys_of_local(here)
+
+
+def test_a_listing_that_is_none_is_told():
+    with serving(lambda seen: Reply(200, b'{"not": "a listing"}', {})) as server:
+        told = refused("s3://b/t/", **AWS, AWS_ENDPOINT_URL=server.url)
+    assert told.code == "store-unreachable"
+    assert "cannot be understood" in told.what
 
 
 def test_a_server_without_ranges_is_read_in_one_piece(here):

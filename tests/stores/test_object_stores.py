@@ -7,17 +7,22 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import ssl
 import sys
 import zipfile
 from email.utils import formatdate
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import trustme
 
+from qalita_action import sandbox
 from tests.artifact_sets import BASE
+from tests.command import run
 from tests.loopback import Reply, serving
-from tests.stores.backends import AWS, KEY, xml
+from tests.stores.backends import AWS, KEY, send, xml
 
 ARTIFACTS = BASE / "made" / "1.11" / "build"
 OTHER = BASE / "1.10" / "build"
@@ -378,3 +383,73 @@ def test_an_upload_between_two_parts_is_no_artifact(ingest):
         told = ingest("s3://bucket/t/", **AWS, AWS_ENDPOINT_URL=server.url)
     assert told.code == 3
     assert "written anew while it was read [artifact-truncated]" in told.text
+
+
+# ---------------------------------------------------------------- who asks
+
+
+def test_a_job_s_own_identity_is_traded_for_credentials(s3, ingest, local, tmp_path):
+    """OpenID Connect, as GitHub and GitLab hand it out: a file with a token, and a role that trusts it."""
+    for path in SAMPLE.glob("*.json"):
+        s3.put(f"by-role/target/{path.name}", path.read_bytes())
+    token = tmp_path / "token"
+    token.write_text("Zs06WebIdentityXv." * 5)
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    moto = s3.env["AWS_ENDPOINT_URL"]
+
+    def by_form(seen):
+        """TLS alone speaks to STS; and moto knows the call by its form, which AWS takes as a query too."""
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        return Reply(200, send("POST", f"{moto}/", urlsplit(seen.path).query.encode(), form), {})
+
+    with serving(by_form, tls=context) as sts:
+        told = ingest(
+            *("s3://bucket/by-role/target/", "--ca-bundle", str(tmp_path / "ca.pem")),
+            AWS_WEB_IDENTITY_TOKEN_FILE=str(token),
+            AWS_ROLE_ARN="arn:aws:iam::123456789012:role/dbt-artifacts",
+            AWS_REGION="us-east-1",
+            AWS_ENDPOINT_URL=moto,
+            AWS_ENDPOINT_URL_STS=sts.url,
+        )
+    assert "AssumeRoleWithWebIdentity" in str(sts.seen)
+    assert told.code == 0, told.text
+    assert told.documents == local(str(SAMPLE)).documents
+    assert "Zs06WebIdentityXv" not in told.text
+
+
+def test_a_public_bucket_is_read_without_a_signature(s3, ingest):
+    """The strict one knows nobody, and this asks as nobody: it is the signature that it refuses elsewhere."""
+    asked = []
+
+    def answer(seen):
+        asked.append(seen)
+        return xml(404, "NoSuchBucket")
+
+    with serving(answer) as server:
+        told = ingest("s3://bucket/t/", **AWS, AWS_ENDPOINT_URL=server.url, AWS_SKIP_SIGNATURE="true")
+    assert "[store-not-found]" in told.text
+    assert asked
+    assert not any("authorization" in seen.headers for seen in asked)
+
+
+# ---------------------------------------------------------------- a history
+
+
+def test_a_history_is_published_once_each(at, put_folder, store, tmp_path):
+    """By the first bytes of each run's results; the second time the platform has them all."""
+    nights = {"2026-11-01": ARTIFACTS, "2026-11-02": OTHER, "2026-11-03": SAMPLE}
+    for night, folder in nights.items():
+        put_folder(folder, f"nightly/{night}/")
+    with sandbox.running(tmp_path / "platform.db") as platform:
+        env = {"QALITA_WORKER_ENDPOINT": platform.url, "QALITA_WORKER_TOKEN": platform.token}
+        told = []
+        for _ in range(2):
+            flags = ("--since", "all", "--api", "ingestion", *store.flags)
+            told.append(run("dbt", at("nightly/"), *flags, cwd=tmp_path, env={**env, **store.env}))
+    for process in told:
+        assert process.returncode == 0, process.stdout + process.stderr
+    first, second = (process.stdout + process.stderr for process in told)
+    assert "published 3 · already there 0 · unreadable 0 · not delivered 0" in first
+    assert "published 0 · already there 3 · unreadable 0 · not delivered 0" in second

@@ -34,7 +34,7 @@ KEYS: dict[Kind, dict[str, tuple[str, ...]]] = {
         "session_token": ("AWS_SESSION_TOKEN",),
         "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
         "endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
-        "sts_endpoint": ("AWS_ENDPOINT_URL_STS", "AWS_STS_ENDPOINT"),
+        "endpoint_url_sts": ("AWS_ENDPOINT_URL_STS", "AWS_STS_ENDPOINT"),
         "role_arn": ("AWS_ROLE_ARN",),
         "role_session_name": ("AWS_ROLE_SESSION_NAME",),
         "web_identity_token_file": ("AWS_WEB_IDENTITY_TOKEN_FILE",),

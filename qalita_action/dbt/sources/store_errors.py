@@ -132,7 +132,9 @@ def _reason(text: str, status: int | None, code: str) -> str:
     for sign, reason in REASONS:
         if sign.search(text):
             return reason
-    return f"it answered {status}{f' ({code})' if code else ''}" if status else "the connection broke"
+    if status:
+        return f"it answered {status}{f' ({code})' if code else ''}"
+    return "the connection broke" if "HTTP error" in text else "what it answered cannot be understood"
 
 
 def missing(at: Address, env: Mapping[str, str], what: str = "") -> SettingsError:
