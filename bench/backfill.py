@@ -1,6 +1,6 @@
 """How long a history takes to be published to the stand-in in another process, and what memory it needs.
 
-    python bench/backfill.py                     500 runs of 400 tests, each with a manifest of 2 MB
+    python bench/backfill.py                     300 runs of 400 tests, each with a manifest of 2 MB
     python bench/backfill.py --runs 2000 --keep bench/data/history
 
 Client and platform share this machine's cores, so figures are upper bounds; what each used of the processor
@@ -84,7 +84,7 @@ def account(platform: subprocess.Popen[str]) -> tuple[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Publishing a history.")
-    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--runs", type=int, default=300)
     parser.add_argument("--keep", type=Path, help="a folder for the history, made once")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -8,12 +8,14 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from backports import zstd
@@ -26,7 +28,7 @@ from qalita_action.dbt.heads import HEAD_BYTES, head_of
 from tests.artifact_sets import BASE, load
 from tests.command import run
 from tests.histories import assert_same, complete_runs, make_history, settle
-from tests.loopback import before, reply, serving
+from tests.loopback import Reply, before, reply, serving
 
 SUMMARY = re.compile(
     r"published ([\d,]+) · already there ([\d,]+) · unreadable ([\d,]+) · not delivered ([\d,]+)"
@@ -162,6 +164,62 @@ def test_a_copy_of_a_run_is_that_run(platform, tmp_path):
     assert tally(backfill(platform, tmp_path)) == [3, 0, 0, 0]
 
 
+def test_archives_hold_runs_too(platform, tmp_path):
+    made = make_history(tmp_path / "runs", 6)
+    for n, folder in enumerate(made[:3]):
+        shutil.make_archive(str(tmp_path / "kept" / f"run{n}"), ("zip", "gztar", "tar")[n], folder)
+    shutil.make_archive(str(tmp_path / "kept" / "rest"), "zip", tmp_path / "runs")
+    (tmp_path / "kept" / "broken.zip").write_bytes(b"PK\x03\x04 and no end")
+    done = backfill(platform, tmp_path, path="kept")
+    assert tally(done) == [6, 0, 1, 0] and "✗ kept/broken.zip" in done.stdout
+    assert tally(backfill(platform, tmp_path)) == [0, 6, 0, 0]
+    assert tally(backfill(platform, tmp_path, path="kept/r*.zip")) == [0, 6, 0, 0]
+    assert tally(backfill(platform, tmp_path, path="kept/run2.tar")) == [0, 1, 0, 0]
+
+
+def bucket(folder: Path):
+    """An answer function: a listing of everything, and objects in whole or in part."""
+
+    def answer(seen):
+        parts = urlsplit(seen.path)
+        if "list-type" in parts.query:
+            keys = sorted(p for p in folder.rglob("*") if p.is_file())
+            rows = "".join(
+                f"<Contents><Key>{p.relative_to(folder).as_posix()}</Key><Size>{p.stat().st_size}</Size>"
+                "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+                for p in keys
+            )
+            text = f"<ListBucketResult>{rows}<IsTruncated>false</IsTruncated></ListBucketResult>"
+            return Reply(200, text.encode(), {"Content-Type": "application/xml"})
+        data = (folder / parts.path.removeprefix("/acme/")).read_bytes()
+        dated = {"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT", "ETag": f'"{hash(data)}"'}
+        if "range" not in seen.headers:
+            return Reply(200, data, dated)
+        first, _, last = seen.headers["range"].removeprefix("bytes=").partition("-")
+        part = data[int(first) : int(last or len(data)) + 1]
+        span = f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}"
+        return Reply(206, part, {**dated, "Content-Range": span})
+
+    return answer
+
+
+def test_a_bucket_is_listed_by_heads_and_what_is_recorded_is_not_fetched(platform, tmp_path):
+    make_history(tmp_path / "kept" / "runs", 12)
+    with serving(bucket(tmp_path / "kept")) as store:
+        env = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "eu-west-1"}
+        env |= {"AWS_ENDPOINT_URL": store.url}
+        first = backfill(platform, tmp_path, path="s3://acme/runs/", env=env)
+        assert first.returncode == 0 and tally(first) == [12, 0, 0, 0], first.stdout + first.stderr
+        store.seen.clear()
+        again = backfill(platform, tmp_path, path="s3://acme/runs/", env=env)
+        assert tally(again) == [0, 12, 0, 0]
+        objects = [s for s in store.seen if s.path.endswith(".json")]
+        assert len(objects) == 24 and all(s.headers["range"] == f"bytes=0-{HEAD_BYTES - 1}" for s in objects)
+        listed = backfill(platform, tmp_path, "--dry-run", path="s3://acme/runs/*/0[0-3]/", env=env)
+        assert "s3://acme/runs/2026-01-01/03" in listed.stdout and "4 runs" in listed.stdout
+    assert tally(backfill(platform, tmp_path, path="kept")) == [0, 12, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("pattern", "count"),
     [("runs/**", 30), ("runs/2026-01-02/", 6), ("runs/2026-*/0?", 16), ("runs/*/*/run_results.json", 30)],
@@ -278,6 +336,11 @@ def test_settings_of_one_run_and_a_change_are_refused_together(platform, tmp_pat
     for code in ("backfill-one-run", "backfill-in-change"):
         assert f"[{code}]" in refused.stderr
     assert "--run-id" in refused.stderr and "--manifest" in refused.stderr
+
+
+def test_a_part_of_nothing_is_refused(tmp_path):
+    refused = run("dbt", "runs", "--shard", "0/2", "--publish", "never", cwd=tmp_path)
+    assert refused.returncode == 2 and "[setting-invalid]" in refused.stderr and "--since" in refused.stderr
 
 
 def test_where_there_is_no_run(platform, tmp_path):

@@ -48,7 +48,7 @@ def dbt_command(flags: dict[str, Any]) -> None:
         from qalita_action import pipeline
 
         context = pipeline.detect(resolved, world)
-        if resolved.settings.since:
+        if pipeline.is_history(resolved.settings):
             from qalita_action.cli.backfill import backfill
 
             raise typer.Exit(backfill(resolved, context, world))

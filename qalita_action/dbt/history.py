@@ -17,11 +17,11 @@ from qalita_action.dbt import sources
 from qalita_action.dbt.decode import read_bytes
 from qalita_action.dbt.found import Blob, Candidate, Found
 from qalita_action.dbt.heads import head_of
-from qalita_action.dbt.sources import listing
+from qalita_action.dbt.sources import archives, listing
 from qalita_action.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from qalita_action.dbt.found import Places
+    from qalita_action.dbt.found import Artifact, Places
 
 AT_ONCE = 16  # heads of an object store, which answer in tens of milliseconds each
 WILD = "*?["
@@ -61,8 +61,11 @@ def _in_store(address: str, places: Places) -> list[Candidate]:
     folders = listing.folders(sources.entries_at(address, places))
     where = sources.root_of(address)
     made = partial(_candidate, where=where, limit=places.reach.max_bytes)
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="qalita-head") as pool:
+    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="qalita-head")
+    try:
         return [c for c in pool.map(made, folders) if c is not None]
+    finally:
+        pool.shutdown(cancel_futures=True)  # a signal does not wait for thousands of heads
 
 
 # ---------------------------------------------------------------- on disk
@@ -71,11 +74,28 @@ def _in_store(address: str, places: Places) -> list[Candidate]:
 def _on_disk(said: str, places: Places, workspace: Path) -> Iterator[Candidate]:
     limit = places.reach.max_bytes
     for folder, names in _folders(said, workspace):
+        for name in names:
+            if archives.is_archive(name):
+                yield from _in_archive(folder / name, _shown(folder / name, workspace), limit)
         entries = [(name, _blob(folder / name, limit)) for name in names if listing.is_artifact(name)]
         for found in listing.folders(entries):
             candidate = _candidate(found, where=_shown(folder, workspace), limit=limit)
             if candidate is not None:
                 yield candidate
+
+
+def _in_archive(path: Path, where: str, limit: int) -> Iterator[Candidate]:
+    """The runs of an archive, which is opened again for each: what a tar holds is kept in memory. One that
+    cannot be read is a run that cannot be."""
+    again = partial(archives.runs, path, where, limit=limit, is_elsewhere=True)
+    try:
+        found = again()
+    except ArtifactError:
+        yield Candidate(where=where, at=None, open=lambda: again()[0])
+        return
+    for n, run in enumerate(found):
+        at, ids = _told((*run.results, *((run.sources,) if run.sources else ())), limit)
+        yield Candidate(where=str(run.directory), at=at, run_ids=ids, open=partial(lambda n: again()[n], n))
 
 
 def _folders(said: str, workspace: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -84,9 +104,10 @@ def _folders(said: str, workspace: Path) -> Iterator[tuple[Path, list[str]]]:
     seen: set[Path] = set()
     for root in _roots(said, workspace):
         if root.is_file():
-            if root.parent not in seen:
-                seen.add(root.parent)
-                yield root.parent, sorted(p.name for p in root.parent.iterdir() if p.is_file())
+            own = root if archives.is_archive(root.name) else root.parent
+            if own not in seen:
+                seen.add(own)
+                yield root.parent, _beside(root)
             continue
         for at, below, names in os.walk(root):
             folder = Path(at)
@@ -95,7 +116,15 @@ def _folders(said: str, workspace: Path) -> Iterator[tuple[Path, list[str]]]:
                 continue
             seen.add(folder)
             below[:] = sorted(n for n in below if n not in listing.NOT_OURS and not n.startswith("."))
-            yield folder, names
+            yield folder, sorted(names)
+
+
+def _beside(file: Path) -> list[str]:
+    """An archive stands for itself; an artifact is one of its folder's run."""
+    if archives.is_archive(file.name):
+        return [file.name]
+    names = (p.name for p in file.parent.iterdir() if p.is_file())
+    return sorted(name for name in names if not archives.is_archive(name))
 
 
 def _roots(said: str, workspace: Path) -> Iterator[Path]:
@@ -113,9 +142,8 @@ def _roots(said: str, workspace: Path) -> Iterator[Path]:
             yield path
 
 
-def _shown(folder: Path, workspace: Path) -> str:
-    inside = folder.is_relative_to(workspace)
-    return folder.relative_to(workspace).as_posix() if inside else str(folder)
+def _shown(path: Path, workspace: Path) -> str:
+    return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else str(path)
 
 
 def _blob(path: Path, limit: int) -> Blob:
@@ -140,19 +168,20 @@ def _first_bytes(path: Path, count: int) -> bytes:
 
 def _candidate(folder: listing.Folder, *, where: str, limit: int) -> Candidate | None:
     """None for a folder without results: nothing says that anything ran there."""
-    told = [*folder.results, *((folder.sources,) if folder.sources else ())]
-    if not told:
+    blobs = (*folder.results, *((folder.sources,) if folder.sources else ()))
+    if not blobs:
         return None
-    heads = [head_of(blob, limit) for blob in told]
+    at, ids = _told(blobs, limit)
+    place = f"{where.rstrip('/')}/{folder.path}".rstrip("/")
+    return Candidate(where=place, at=at, run_ids=ids, open=_opened(folder, where, place))
+
+
+def _told(artifacts: Iterable[Artifact], limit: int) -> tuple[datetime | None, tuple[str, ...]]:
+    """When the run completed, and what its key will be made of, as the heads of its results say."""
+    heads = [head_of(blob, limit) for blob in artifacts if isinstance(blob, Blob)]
     moments = [h.generated_at for h in heads if h.generated_at]
     ids = {h.invocation_id for h in heads}
-    place = f"{where.rstrip('/')}/{folder.path}".rstrip("/")
-    return Candidate(
-        where=place,
-        at=max(moments, default=None),
-        run_ids=() if None in ids else tuple(sorted(i for i in ids if i)),
-        open=_opened(folder, where, place),
-    )
+    return max(moments, default=None), () if None in ids else tuple(sorted(i for i in ids if i))
 
 
 def _opened(folder: listing.Folder, where: str, place: str) -> Callable[[], Found]:

@@ -4,7 +4,7 @@ Only the two ends touch the world, and both get what they need as arguments: no 
 """
 
 from qalita_action.pipeline.accepting import accept
-from qalita_action.pipeline.backfilling import Step, Tally, backfill, candidates
+from qalita_action.pipeline.backfilling import Step, Tally, backfill, candidates, is_history
 from qalita_action.pipeline.checking import check
 from qalita_action.pipeline.commenting import comment
 from qalita_action.pipeline.planning import detect, plan, planned
@@ -31,6 +31,7 @@ __all__ = [
     "check",
     "comment",
     "detect",
+    "is_history",
     "is_told_already",
     "of_run",
     "order",

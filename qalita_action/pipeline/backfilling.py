@@ -81,6 +81,19 @@ class Tally(msgspec.Struct, kw_only=True):
                 pass
 
 
+def is_history(settings: Settings) -> bool:
+    """Errors: setting-invalid, for a part of one run."""
+    if settings.shard and not settings.since:
+        raise SettingsError(
+            "setting-invalid",
+            "--shard is a part of a history, and no --since names one.",
+            expected="--since 2026-01-01, or --since all, beside --shard",
+            looked=[f"--shard {settings.shard}"],
+            todo=["say both, or leave it out"],
+        )
+    return settings.since is not None
+
+
 def candidates(resolved: Resolved, context: CIContext, world: World) -> tuple[Candidate, ...]:
     """This part of the history, none of it read. Errors: backfill-in-change, backfill-one-run,
     backfill-needs-ingestion-api, and those of the listing."""
@@ -113,7 +126,7 @@ def backfill(
         found = candidates(resolved, context, world)
         ours = _ours(context)
         recorded = feed.recorded(
-            project=None,
+            project=settings.project,
             environment=settings.env or ours.environment,
             suite=settings.suite,
             since=dbt.moment(settings.since) if settings.since != "all" else None,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from qalita_action.model import Ingest, Receipt
     from qalita_action.publish.connect import Connection
 
-PAGE = "1000"
+PAGE = "50"  # each item holds its scores by column: a large project's are half a megabyte
 LEEWAY = timedelta(days=2)  # a service says when a run was over, dbt when it wrote its results
 
 

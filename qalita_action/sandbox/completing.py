@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, Table, bindparam, delete, insert, select, tuple_, update
 
 from qalita_action.sandbox import issues, tables
 from qalita_action.sandbox.documents import KINDS, Kind
@@ -28,24 +28,31 @@ def complete(tx: Connection, write: Write, *, base: str, now: str) -> Answer:
     rejected = _checked(tx, run.id)
     source_id = _source(tx, run, now)
     job = tx.execute(
-        insert(tables.jobs).values(
-            partner=run.partner,
-            account_id=run.account_id,
-            kind="scoring",
-            type="scoring",
-            status="pending",
-            name=f"score {run.source['name']} after run {run.key}",
-            source_id=source_id,
-            run_id=run.id,
-            created_at=now,
-            updated_at=now,
-        )
+        insert(tables.jobs),
+        {
+            "partner": run.partner,
+            "account_id": run.account_id,
+            "kind": "scoring",
+            "type": "scoring",
+            "status": "pending",
+            "name": f"score {run.source['name']} after run {run.key}",
+            "source_id": source_id,
+            "run_id": run.id,
+            "created_at": now,
+            "updated_at": now,
+        },
     ).inserted_primary_key
     job_id = job[0] if job else None
     tx.execute(
-        update(tables.runs)
-        .where(tables.runs.c.id == run.id)
-        .values(state="complete", source_id=source_id, recorded_at=now, rejected=rejected, job_id=job_id)
+        update(tables.runs).where(tables.runs.c.id == bindparam("of")),
+        {
+            "of": run.id,
+            "state": "complete",
+            "source_id": source_id,
+            "recorded_at": now,
+            "rejected": rejected,
+            "job_id": job_id,
+        },
     )
     if run.extent != "partial" and not run.is_change:
         issues.settle(tx, run, source_id, now)
@@ -127,7 +134,7 @@ def _source(tx: Connection, run: Row[Any], now: str) -> int:
     values = {name: document[name] for name in names} | {"updated_at": now}
     if found is not None:
         if _is_newest(tx, run, found):
-            tx.execute(update(tables.sources).where(c.id == found).values(values))
+            tx.execute(update(tables.sources).where(c.id == bindparam("of")), values | {"of": found})
         return int(found)
     values |= {"name": document["name"], "type": document["type"], "partner": run.partner}
     values |= {"owner_id": run.account_id, "created_at": now}

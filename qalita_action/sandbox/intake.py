@@ -114,13 +114,14 @@ def _do(platform: Platform, write: Write, prepare: Callable[[Write], Work]) -> R
                 if answer.forgets:
                     tx.execute(tables.answers.delete().where(_of_run(write)))
                 tx.execute(
-                    insert(tables.answers).values(
-                        partner=write.account.partner,
-                        idempotency_key=write.idempotency_key,
-                        run_key=write.run_key,
-                        status=answer.status,
-                        body=text,
-                    )
+                    insert(tables.answers),
+                    {
+                        "partner": write.account.partner,
+                        "idempotency_key": write.idempotency_key,
+                        "run_key": write.run_key,
+                        "status": answer.status,
+                        "body": text,
+                    },
                 )
                 return _response(answer.status, text, replayed=False)
     return _response(*earlier, replayed=True)

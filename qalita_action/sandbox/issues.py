@@ -72,6 +72,9 @@ END = (
     .values({name: bindparam(name) for name in ("is_over", "over_us", "over_run", "over_at")})
 )
 
+KNOWN = select(ISSUE.id).where(ISSUE.source_id == bindparam("source"), ISSUE.key == bindparam("key"))
+CHANGE = update(tables.issues).where(ISSUE.id == bindparam("of"))
+
 
 def settle(tx: Connection, run: Row[Any], source_id: int, now: str) -> None:
     """A counted run that has become complete: each cause that it names is seen, and of the others those end
@@ -159,9 +162,9 @@ def _write(tx: Connection, partner: str, source_id: int, key: str, now: str) -> 
         "resolved_at": last.over_at,
         "updated_at": now,
     }
-    known = tx.execute(select(ISSUE.id).where(ISSUE.source_id == source_id, ISSUE.key == key)).scalar()
+    known = tx.execute(KNOWN, mine).scalar()
     if known is None:
         of = {"partner": partner, "source_id": source_id, "key": key, "created_at": now}
         tx.execute(insert(tables.issues), values | of)
     else:
-        tx.execute(update(tables.issues).where(ISSUE.id == known).values(values))
+        tx.execute(CHANGE, values | {"of": known})

@@ -6,12 +6,36 @@ from __future__ import annotations
 import logging
 import threading
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from qalita_action.sandbox import tables
 from qalita_action.sandbox.store import Store
 
 _log = logging.getLogger(__name__)
+
+# Made once: to make a statement costs more than to run it.
+RUN, JOB, SCORE = tables.runs.c, tables.jobs.c, tables.scores.c
+# `running` too: one process owns the file, so a running job is one that a crash cut short.
+DUE = (
+    select(JOB.id)
+    .where(JOB.kind == "scoring", JOB.status.in_(("pending", "running")))
+    .order_by(JOB.id)
+    .limit(1)
+)
+SCORED = (
+    select(RUN.id, RUN.key, RUN.source_id, RUN.is_change, RUN.extent, RUN.scores)
+    .add_columns(RUN.completed_at, RUN.completed_us)
+    .join(tables.jobs, JOB.run_id == RUN.id)
+    .where(JOB.id == bindparam("job"))
+)
+POINT = select(SCORE.run_id).where(SCORE.source_id == bindparam("source"), SCORE.run_id == bindparam("run"))
+NEWEST = (
+    select(SCORE.run_id, SCORE.run_key, SCORE.completed_at, SCORE.overall, SCORE.overall_reason)
+    .where(SCORE.source_id == bindparam("source"))
+    .order_by(SCORE.completed_us.desc(), SCORE.run_key.desc())
+    .limit(1)
+)
+CURRENT = update(tables.sources).where(tables.sources.c.id == bindparam("of"))
 
 
 class ScoringWorker:
@@ -45,20 +69,19 @@ class ScoringWorker:
                 return
 
     def _next(self) -> bool:
-        c = tables.jobs.c
-        with self._store.read() as tx:
-            # `running` too: one process owns the file, so a running job is one that a crash cut short.
-            due = select(c.id).where(c.kind == "scoring", c.status.in_(("pending", "running")))
-            job_id = tx.execute(due.order_by(c.id).limit(1)).scalar()
-        if job_id is None:
-            return False
+        job_id: int | None = None
         try:
             with self._store.write() as tx:
+                job_id = tx.execute(DUE).scalar()
+                if job_id is None:
+                    return False
                 begun = self._store.now()
                 note = score(tx, job_id)
                 end = self._store.now()
                 _mark(tx, job_id, status="succeeded", start_date=begun, end_date=end, note=note)
-        except Exception as error:  # noqa: BLE001 - a job that cannot be done is closed and told, and the next one is done
+        except Exception as error:
+            if job_id is None:
+                raise
             _log.exception("scoring job %s", job_id)
             with self._store.write() as tx:
                 _mark(tx, job_id, status="failed", end_date=self._store.now(), error_message=str(error))
@@ -66,43 +89,29 @@ class ScoringWorker:
 
 
 def _mark(tx: Connection, job_id: int, **values: str) -> None:
-    tx.execute(update(tables.jobs).where(tables.jobs.c.id == job_id).values(values))
+    tx.execute(update(tables.jobs).where(JOB.id == bindparam("of")), {**values, "of": job_id})
 
 
 def score(tx: Connection, job_id: int) -> str:
     """Keep the run's score as a point of its source's course, and as the current one where the run is the
     newest by its own time. Says what was done."""
-    r, s = tables.runs.c, tables.scores.c
-    run = tx.execute(
-        select(tables.runs).join(tables.jobs, tables.jobs.c.run_id == r.id).where(tables.jobs.c.id == job_id)
-    ).one()
+    run = tx.execute(SCORED, {"job": job_id}).one()
     if run.is_change:
         return "a change run moves no score"
     if run.extent == "partial":
         return "a partial run moves no score"
-    if not tx.execute(select(s.run_id).where(s.source_id == run.source_id, s.run_id == run.id)).first():
-        tx.execute(
-            insert(tables.scores).values(
-                source_id=run.source_id,
-                run_id=run.id,
-                run_key=run.key,
-                completed_at=run.completed_at,
-                completed_us=run.completed_us,
-                overall=run.scores["overall"],
-                overall_reason=run.scores["overall_reason"],
-                by_dimension=run.scores["by_dimension"],
-            )
-        )
-    course = select(tables.scores).where(s.source_id == run.source_id)
-    newest = tx.execute(course.order_by(s.completed_us.desc(), s.run_key.desc()).limit(1)).one()
-    tx.execute(
-        update(tables.sources)
-        .where(tables.sources.c.id == run.source_id)
-        .values(
-            score=newest.overall,
-            score_reason=newest.overall_reason,
-            score_run=newest.run_key,
-            score_at=newest.completed_at,
-        )
-    )
+    here = {"source": run.source_id, "run": run.id}
+    if not tx.execute(POINT, here).first():
+        said = {name: run.scores[name] for name in ("overall", "overall_reason", "by_dimension")}
+        of = {"source_id": run.source_id, "run_id": run.id, "run_key": run.key}
+        when = {"completed_at": run.completed_at, "completed_us": run.completed_us}
+        tx.execute(insert(tables.scores), said | of | when)
+    newest = tx.execute(NEWEST, {"source": run.source_id}).one()
+    current = {
+        "score": newest.overall,
+        "score_reason": newest.overall_reason,
+        "score_run": newest.run_key,
+        "score_at": newest.completed_at,
+    }
+    tx.execute(CURRENT, current | {"of": run.source_id})
     return "the newest run: current score kept" if newest.run_id == run.id else "a late run: history alone"

@@ -76,7 +76,7 @@ def _open(tx: Connection, write: Write, values: dict[str, Any], *, base: str, no
     known = run_row(tx, write.account.partner, write.run_key)
     if known is None:
         row = {**values, "partner": write.account.partner, "key": write.run_key, "opened_at": now}
-        new = tx.execute(insert(tables.runs).values(row)).inserted_primary_key
+        new = tx.execute(insert(tables.runs), row).inserted_primary_key
         run_id = new[0] if new else None
         return Answer(201, _opened(write.run_key, "open", f"{base}/runs/{run_id}"))
     url = f"{base}/runs/{known.id}"
@@ -194,9 +194,15 @@ def _store(
             if row.key in taken
         ]
     tx.execute(
-        insert(tables.batches).values(
-            run_id=run.id, kind=kind, n=n, digest=write.digest, accepted=new, rejected=rejected
-        )
+        insert(tables.batches),
+        {
+            "run_id": run.id,
+            "kind": kind,
+            "n": n,
+            "digest": write.digest,
+            "accepted": new,
+            "rejected": rejected,
+        },
     )
     return Answer(200, {"accepted": new, "rejected": rejected})
 
