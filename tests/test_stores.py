@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 import zipfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -237,6 +237,22 @@ def test_no_credentials_at_all_are_told_within_seconds():
     assert time.monotonic() - began < 15
 
 
+def test_a_network_that_swallows_the_question_who_this_machine_is():
+    """As a laptop's or a CI runner's does: nobody says no. A full queue of connections is as silent."""
+    with socket.socket() as listener, ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            caller = waiting.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(listener.getsockname())
+        began = time.monotonic()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        told = refused("s3://b/t/", AWS_EC2_METADATA_SERVICE_ENDPOINT=url)
+    assert told.code == "store-credentials-missing"
+    assert time.monotonic() - began < 15
+
+
 @pytest.mark.parametrize(
     ("address", "env", "why"),
     [
@@ -270,6 +286,14 @@ def test_google_s_workload_identity_federation_is_told_what_to_do(tmp_path):
     assert told.code == "store-credentials-missing"
     assert "external_account" in told.what
     assert "token_format: access_token" in str(told)
+
+
+def test_a_store_is_asked_through_the_proxy_of_the_environment(here):
+    with serving(lambda seen: Reply(404, b"<Error><Code>NoSuchBucket</Code></Error>")) as proxy:
+        env = {**AWS, "AWS_ENDPOINT_URL": "http://store.example.com", "HTTP_PROXY": proxy.url}
+        told = ingest(here, "s3://b/t/", **env)
+    assert "the bucket b does not exist [store-not-found]" in told.stderr
+    assert [s.path.partition("?")[0] for s in proxy.seen] == ["http://store.example.com/b"]
 
 
 def test_a_bucket_of_another_region():
