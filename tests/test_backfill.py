@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import pty
 import random
 import re
 import shutil
@@ -13,6 +14,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -136,6 +138,26 @@ def test_json_is_one_receipt_a_line(platform, tmp_path):
     assert {r["status"] for r in receipts} == {"recorded", "already-recorded"}
     assert {r["source"] for r in receipts} == {"opendata_dbt-default"}
     assert sum(tally(done)) == 5 and "published" in done.stderr
+
+
+def test_a_terminal_has_one_line_that_is_written_over(platform, tmp_path):
+    make_history(tmp_path / "runs", 25)
+    main, terminal = pty.openpty()
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+    env |= {"QALITA_WORKER_ENDPOINT": platform.url, "QALITA_WORKER_TOKEN": platform.token}
+    command = [sys.executable, "-m", "qalita_action", "dbt", "runs", "--since", "all"]
+    child = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    told = b""
+    with suppress(OSError):  # the other end is closed
+        while part := os.read(main, 4096):
+            told += part
+    os.close(main)
+    assert child.wait(60) == 0, told
+    lines = told.decode().replace("\r\n", "\n").rstrip("\n").split("\n")
+    moved = [x for line in lines for x in line.split("\r\x1b[K") if " of 25 · " in x]
+    assert moved and all(re.search(r" a second · \d+ s to go · runs/2026-01-0[12]/\d\d$", x) for x in moved)
+    assert len(lines) == 2 and lines[-1].split("\r\x1b[K")[-1].startswith("published 25 "), lines
 
 
 def test_what_a_pipeline_published_is_there_already_whatever_its_key(platform, tmp_path):
