@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import msgspec
 from fastapi import Request
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -28,6 +28,9 @@ BODY_TIMEOUT_S = 60
 RETRY_AFTER_S = 1
 KEY_FORM = r"([0-9a-f]{32})/(run|datasets|checks|results|causes|complete)/(\d{1,9})/([0-9a-f]{16})"
 _FORM = re.compile(KEY_FORM)
+ANSWERED = select(tables.answers.c.status, tables.answers.c.body).where(
+    tables.answers.c.partner == bindparam("who"), tables.answers.c.idempotency_key == bindparam("key")
+)
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -102,29 +105,34 @@ async def take(
 
 
 def _do(platform: Platform, write: Write, prepare: Callable[[Write], Work]) -> Response:
-    with platform.store.read() as tx:
-        earlier = _answered(tx, write)
-    if earlier is None:
+    """What was answered once is answered again, also where the switches would refuse it by now."""
+    try:
         work = prepare(write)
-        with platform.store.write() as tx:
-            earlier = _answered(tx, write)  # another process may have come first
-            if earlier is None:
-                answer = work(tx, write)
-                text = msgspec.json.encode(answer.body).decode()
-                if answer.forgets:
-                    tx.execute(tables.answers.delete().where(_of_run(write)))
-                tx.execute(
-                    insert(tables.answers),
-                    {
-                        "partner": write.account.partner,
-                        "idempotency_key": write.idempotency_key,
-                        "run_key": write.run_key,
-                        "status": answer.status,
-                        "body": text,
-                    },
-                )
-                return _response(answer.status, text, replayed=False)
-    return _response(*earlier, replayed=True)
+    except Problem:
+        with platform.store.read() as tx:
+            earlier = _answered(tx, write)
+        if earlier is None:
+            raise
+        return _response(*earlier, replayed=True)
+    with platform.store.write() as tx:
+        earlier = _answered(tx, write)
+        if earlier is not None:
+            return _response(*earlier, replayed=True)
+        answer = work(tx, write)
+        text = msgspec.json.encode(answer.body).decode()
+        if answer.forgets:
+            tx.execute(tables.answers.delete().where(_of_run(write)))
+        tx.execute(
+            insert(tables.answers),
+            {
+                "partner": write.account.partner,
+                "idempotency_key": write.idempotency_key,
+                "run_key": write.run_key,
+                "status": answer.status,
+                "body": text,
+            },
+        )
+        return _response(answer.status, text, replayed=False)
 
 
 def _of_run(write: Write) -> Any:
@@ -133,12 +141,7 @@ def _of_run(write: Write) -> Any:
 
 
 def _answered(tx: Connection, write: Write) -> tuple[int, str] | None:
-    c = tables.answers.c
-    found = tx.execute(
-        select(c.status, c.body).where(
-            c.partner == write.account.partner, c.idempotency_key == write.idempotency_key
-        )
-    ).first()
+    found = tx.execute(ANSWERED, {"who": write.account.partner, "key": write.idempotency_key}).first()
     return None if found is None else (found.status, found.body)
 
 
