@@ -97,6 +97,10 @@ def test_since_cuts_and_the_dry_run_lists_without_a_platform(platform, tmp_path)
     places = re.findall(r"^2026-01-02 \d\d:00:00  (\S+)$", listed.stdout, re.MULTILINE)
     assert places == [f"runs/2026-01-02/{hour:02}" for hour in range(3, 6)]
     assert "3 runs" in listed.stdout and "nothing was sent" in listed.stdout
+    as_data = run("dbt", "runs", "--since", "2026-01-02", "--dry-run", "--output", "json", cwd=tmp_path)
+    rows_of = [json.loads(line) for line in as_data.stdout.splitlines()]
+    assert [r["run"] for r in rows_of] == [f"runs/2026-01-02/{hour:02}" for hour in range(6)]
+    assert rows_of[0]["completed_at"] == "2026-01-02T00:00:00+00:00" and len(rows_of[0]["run_ids"]) == 1
     done = backfill(platform, tmp_path, since="2026-01-02T03:00:00Z")
     assert tally(done) == [3, 0, 0, 0] and complete_runs(platform.database) == 3
     assert tally(backfill(platform, tmp_path, since="2026-01-01")) == [27, 3, 0, 0]
@@ -242,6 +246,39 @@ def test_a_bucket_is_listed_by_heads_and_what_is_recorded_is_not_fetched(platfor
     assert tally(backfill(platform, tmp_path, path="kept")) == [0, 12, 0, 0]
 
 
+def test_a_copy_that_cannot_be_read_does_not_hide_one_that_can(platform, tmp_path):
+    made = make_history(tmp_path / "runs", 3)
+    for n, folder in enumerate(made):
+        shutil.copytree(folder, tmp_path / "runs" / f"0{n}")
+    (tmp_path / "runs" / "00" / "manifest.json").unlink()
+    cut = tmp_path / "runs" / "01" / "run_results.json"
+    cut.write_bytes(cut.read_bytes()[:2500])
+    done = backfill(platform, tmp_path)
+    assert done.returncode == 0 and tally(done) == [3, 0, 0, 0], done.stdout
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_run_that_cannot_be_read(platform, tmp_path):
+    make_history(tmp_path / "runs", 2)
+    here = os.open(tmp_path / "runs", os.O_RDONLY)  # a path of more than 4,096 bytes, which nobody may open
+    for _ in range(25):
+        os.mkdir("d" * 200, dir_fd=here)
+        here, outer = os.open("d" * 200, os.O_RDONLY, dir_fd=here), here
+        os.close(outer)
+    os.close(here)
+    done = backfill(platform, tmp_path)
+    assert done.returncode == 3 and tally(done) == [2, 0, 1, 0], done.stdout
+    assert "[artifact-unreadable]" in done.stdout
+
+
+def test_a_run_of_unknown_time_is_known_again_whatever_since_says(platform, tmp_path):
+    (made,) = make_history(tmp_path / "runs", 1)
+    results = json.loads((made / "run_results.json").read_text())
+    del results["metadata"]["generated_at"]
+    (made / "run_results.json").write_text(json.dumps(results))
+    assert tally(backfill(platform, tmp_path)) == [1, 0, 0, 0]
+    assert tally(backfill(platform, tmp_path, since="2026-03-01")) == [0, 1, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("pattern", "count"),
     [("runs/**", 30), ("runs/2026-01-02/", 6), ("runs/2026-*/0?", 16), ("runs/*/*/run_results.json", 30)],
@@ -305,6 +342,19 @@ def test_a_platform_that_is_down_ends_it_and_the_same_command_goes_on(platform, 
         assert tally(backfill(other, tmp_path)) == [40, 0, 0, 0]
         settle(other.database)
     assert_same(platform.database, tmp_path / "other.db")
+
+
+def test_runs_that_are_refused_for_what_they_hold_stop_no_other(platform, tmp_path):
+    made = make_history(tmp_path / "runs", 20)
+    bad = [json.loads((f / "run_results.json").read_text())["metadata"]["invocation_id"] for f in made[:9]]
+
+    def refuses(seen, n):
+        is_bad = seen.method == "PUT" and any(i.encode() in plain(seen) for i in bad)
+        return reply(422, {"title": "no", "code": "bad"}) if is_bad else None
+
+    with serving(before(platform.url, instead=refuses)) as server:
+        done = backfill(platform, tmp_path, url=server.url)
+    assert done.returncode == 4 and tally(done) == [11, 0, 0, 9], done.stdout
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections import Counter
 from datetime import datetime, timedelta, timezone
@@ -25,6 +26,7 @@ from tests.dbt_cloud import (
     SHA,
     SUCCESS,
     TOKEN,
+    Cloud,
     Run,
     Step,
     a_build,
@@ -138,6 +140,8 @@ STEPS = {
     "Invoke dbt with `dbt source freshness`": "sources.json",
     "Invoke dbt with `dbt retry`": "run_results.json",
     "Invoke dbt with `dbt build`": "run_results.json",
+    "Invoke dbt with `dbt --log-level debug -t docs build`": "run_results.json",
+    "Invoke dbt with `dbt --profile build --log-format=text parse`": None,
     "Invoke dbt with `dbt run-operation build_index`": None,
     "Invoke dbt with `dbt compile --select build`": None,
     "Invoke dbt with `dbt clone`": None,
@@ -225,6 +229,41 @@ def test_a_step_that_failed_before_it_wrote_is_no_reason_to_stop_and_never_green
     ]
     with dbt_cloud(Run(901, setup(Step(BUILD, built)))) as cloud:
         assert go(cloud, ONE, "--publish", "never").returncode == 0
+
+
+def test_a_step_that_crashed_is_not_explained_by_failures_that_are_allowed(go):
+    """dbt Cloud goes on after freshness that failed, and that is on the list."""
+    stale = Step("Invoke dbt with `dbt source freshness`", files("source_freshness"), ERROR)
+    with dbt_cloud(Run(901, setup(stale))) as cloud:
+        assert go(cloud, ONE, "--reason", "known", name="accept").returncode == 0
+    allowed = ("--publish", "never", "--allow-failures", ".qalita/allow-failures.yml")
+    for name in (BUILD, "Invoke dbt with `dbt run-operation check_it`"):
+        with dbt_cloud(Run(901, setup(stale, Step(name, {}, ERROR)), [ERROR])) as cloud:
+            crashed = go(cloud, ONE, *allowed)
+        assert crashed.returncode == 1, crashed.stdout
+        assert "the run did not finish what it selected: step 5" in crashed.stdout
+    with dbt_cloud(Run(901, setup(stale))) as cloud:
+        assert go(cloud, ONE, *allowed).returncode == 0
+
+
+def test_what_a_step_found_and_nobody_has_is_not_taken_for_the_whole(go):
+    steps = setup(
+        Step(BUILD, {**files("build"), "run_results.json": green(files("build"))}),
+        Step("Invoke dbt with `dbt test --select x`"),
+    )
+    with dbt_cloud(Run(901, steps)) as cloud:
+        found = document(go(cloud, ONE, *DRY))["run"]
+    assert found["extent"] == "partial", "it moves no score and resolves nothing"
+    assert found["extent_reason"] == "step 5 (dbt test, success) left no results"
+    just_now = datetime.now(timezone.utc) - timedelta(seconds=20)
+    with dbt_cloud(Run(901, steps, finished=just_now, saved=False)) as cloud:
+        early = go(cloud, ONE, "--wait", "--wait-timeout", "1", *DRY)
+    assert early.returncode == 3 and "[dbt-cloud-unfinished]" in early.stderr, "a run is published once"
+    assert "step 5: dbt test: no run_results.json" in early.stderr
+
+
+def green(built: dict[str, bytes]) -> bytes:
+    return edited(built["run_results.json"], all_green=True)
 
 
 @pytest.mark.parametrize(
@@ -553,6 +592,58 @@ def test_a_run_of_the_window_that_cannot_be_read_costs_itself_alone(go, tmp_path
         assert fetched(cloud) == ["903", "901", "902"]
         with sqlite3.connect(platform.database) as database:
             assert database.execute("select count(*) from runs").fetchone() == (2,)
+
+
+def test_a_run_of_the_window_that_began_earlier_and_was_done_later_is_published_and_red_is_said(go, tmp_path):
+    with sandbox.running(tmp_path / "platform.db") as platform, dbt_cloud(day(901, 2), day(902, 1)) as cloud:
+        env = {"QALITA_WORKER_ENDPOINT": platform.url, "QALITA_WORKER_TOKEN": platform.token}
+        process = go(cloud, WINDOW, "--min-score", "0", env=env)
+        assert fetched(cloud) == ["902", "901"], "no later poll would look at it"
+        assert f"dbtcloud://{ACCOUNT}/runs/901: its gate would say no, by " in process.stdout
+
+
+def test_a_run_of_the_window_that_cannot_be_kept_fails_the_step(go, tmp_path):
+    def spoils(seen):
+        if "/runs/901/artifacts" in seen.path:
+            shutil.rmtree(tmp_path / "qalita-spool", ignore_errors=True)
+            (tmp_path / "qalita-spool").write_text("no folder")
+        return cloud.answer(seen)
+
+    cloud = Cloud([day(901, 0), day(902, 1)])
+    with sandbox.running(tmp_path / "platform.db") as platform, serving(spoils) as server:
+        cloud.url = server.url
+        env = {"QALITA_WORKER_ENDPOINT": platform.url, "QALITA_WORKER_TOKEN": platform.token}
+        process = go(cloud, WINDOW, "--fail-on", "never", env=env)
+    assert process.returncode == 2, process.stderr
+    assert f"dbtcloud://{ACCOUNT}/runs/901: not published: " in process.stdout
+    assert "[spool-unwritable]" in process.stdout
+
+
+def test_a_newest_run_that_is_older_than_the_window_is_judged_and_said(go):
+    with dbt_cloud(day(901, -4), day(902, -3)) as cloud:
+        process = go(cloud, WINDOW, "--publish", "never")
+    assert process.returncode == 1
+    assert "run 902 finished 2026-11-17 07:00Z, before the window: none has since" in process.stdout
+
+
+def test_a_history_in_which_nothing_ran_is_empty_and_a_job_that_never_ran_is_an_error(go, tmp_path):
+    with sandbox.running(tmp_path / "platform.db") as platform, dbt_cloud(day(901, -4)) as cloud:
+        env = {"QALITA_WORKER_ENDPOINT": platform.url, "QALITA_WORKER_TOKEN": platform.token}
+        quiet = go(cloud, NEWEST, "--since", "2026-11-19", env=env)
+        assert quiet.returncode == 0 and "0 runs to publish" in quiet.stdout, quiet.stderr
+        wrong = go(cloud, f"dbtcloud://{ACCOUNT}/jobs/8", "--since", "2026-11-19", env=env)
+        assert wrong.returncode == 3 and "[dbt-cloud-not-found]" in wrong.stderr
+
+
+def test_a_history_knows_its_runs_whatever_environment_the_fetching_job_has(go, tmp_path):
+    change = day(902, 1, trigger=A_CHANGE, git_branch="feature")
+    with sandbox.running(tmp_path / "platform.db") as platform, dbt_cloud(day(901, 0), change) as cloud:
+        env = {"QALITA_WORKER_ENDPOINT": platform.url, "QALITA_WORKER_TOKEN": platform.token, **NIGHTLY}
+        args = ("--since", "all", "--project", "qalita_demo")
+        assert "published 2 · already there 0" in go(cloud, NEWEST, *args, env=env).stdout
+        cloud.asked.clear()
+        assert "published 0 · already there 2" in go(cloud, NEWEST, *args, env=env).stdout
+        assert fetched(cloud) == []
 
 
 def test_a_history_holds_what_a_poll_recorded_and_takes_it_for_recorded(go, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ def backfill(resolved: Resolved, context: CIContext, world: World) -> int:
 
     gc.enable()  # off for one run, whose rows live to its end; here thousands come and go
     if resolved.settings.dry_run:
-        _list(pipeline.candidates(resolved, context, world))
+        _list(pipeline.candidates(resolved, context, world), is_json=resolved.settings.output == "json")
         return 0
     progress = Progress(is_json=resolved.settings.output == "json", secrets=secrets_of({}, world.env))
     try:
@@ -42,7 +43,13 @@ def backfill(resolved: Resolved, context: CIContext, world: World) -> int:
     return tally.code
 
 
-def _list(found: Sequence[Candidate]) -> None:
+def _list(found: Sequence[Candidate], *, is_json: bool) -> None:
+    if is_json:
+        for c in found:
+            told = {"run": c.where, "completed_at": c.at and c.at.isoformat(), "run_ids": c.run_ids}
+            sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
+        return
     table([(f"{c.at:%Y-%m-%d %H:%M:%S}" if c.at else UNKNOWN, c.where) for c in found])
     say(f"{_runs(len(found))}{_without_time(found)}; which are recorded, a platform would tell")
     say("nothing was sent")

@@ -106,6 +106,7 @@ class RanBy(msgspec.Struct, frozen=True, kw_only=True):
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """The artifacts of one run. named: the user pointed at them: their age is not judged by the pipeline's.
     is_elsewhere: they were fetched, so that no checkout or pipeline here says anything about them.
+    unfinished: what part of the run left nothing, where somebody says so.
     notes: (code, text) for people, on how they were found.
     """
 
@@ -119,6 +120,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     project_file: Path | None = None
     project_name: str | None = None  # of dbt_project.yml, where there is one
     ran_by: RanBy | None = None
+    unfinished: str | None = None
     notes: tuple[tuple[str, str], ...] = ()
 
 
@@ -130,6 +132,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     run_ids  what its key will be made of (Evidence.run_ids); () where only reading tells
     ran_by   what the service that ran it says of it, where one did
     open     its artifacts
+    copies   the same run at other places, for where this one cannot be read
     """
 
     where: str
@@ -137,3 +140,4 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     run_ids: tuple[str, ...] = ()
     ran_by: RanBy | None = None
     open: Callable[[], Found]
+    copies: tuple[Candidate, ...] = ()

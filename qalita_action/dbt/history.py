@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import msgspec
+
 from qalita_action.dbt import sources
 from qalita_action.dbt.decode import read_bytes
 from qalita_action.dbt.found import Blob, Candidate, Found
@@ -41,11 +43,13 @@ def history(places: Places, workspace: Path, since: datetime | None) -> tuple[Ca
     else:
         candidates = _on_disk(said, places, workspace)
     found = sorted(candidates, key=lambda c: (c.at or ALWAYS, c.where))
-    if not found:
+    if not found and not sources.is_cloud(said):  # which has cut already, and knows a job without runs
         _nothing(said)
     kept = [c for c in found if c.at is None or since is None or c.at >= since]
-    once = {c.run_ids or (c.where,): c for c in reversed(kept)}
-    return tuple(c for c in kept if once[c.run_ids or (c.where,)] is c)
+    runs: dict[tuple[str, ...], list[Candidate]] = {}
+    for candidate in kept:
+        runs.setdefault(candidate.run_ids or (candidate.where,), []).append(candidate)
+    return tuple(msgspec.structs.replace(first, copies=tuple(rest)) for first, *rest in runs.values())
 
 
 def part_of(candidate: Candidate, parts: int) -> int:
@@ -73,7 +77,8 @@ def _in_store(address: str, places: Places) -> list[Candidate]:
 
 def _on_disk(said: str, places: Places, workspace: Path) -> Iterator[Candidate]:
     limit = places.reach.max_bytes
-    for folder, names in _folders(said, workspace):
+    unread: list[OSError] = []
+    for folder, names in _folders(said, workspace, unread):
         for name in names:
             if archives.is_archive(name):
                 yield from _in_archive(folder / name, _shown(folder / name, workspace), limit)
@@ -82,6 +87,18 @@ def _on_disk(said: str, places: Places, workspace: Path) -> Iterator[Candidate]:
             candidate = _candidate(found, where=_shown(folder, workspace), limit=limit)
             if candidate is not None:
                 yield candidate
+    for error in unread:
+        yield _closed(error, workspace)
+
+
+def _closed(error: OSError, workspace: Path) -> Candidate:
+    """A folder that cannot be looked into may hold runs: it is one that cannot be read."""
+    where = _shown(Path(os.fsdecode(error.filename)), workspace)
+
+    def opened() -> NoReturn:
+        raise ArtifactError("artifact-unreadable", f"{where} cannot be read: {error.strerror or error}")
+
+    return Candidate(where=where, at=None, open=opened)
 
 
 def _in_archive(path: Path, where: str, limit: int) -> Iterator[Candidate]:
@@ -98,9 +115,9 @@ def _in_archive(path: Path, where: str, limit: int) -> Iterator[Candidate]:
         yield Candidate(where=str(run.directory), at=at, run_ids=ids, open=partial(lambda n: again()[n], n))
 
 
-def _folders(said: str, workspace: Path) -> Iterator[tuple[Path, list[str]]]:
+def _folders(said: str, workspace: Path, unread: list[OSError]) -> Iterator[tuple[Path, list[str]]]:
     """Every folder at or below what was said, once, with its files' names. A file that a pattern matches
-    stands for its own folder."""
+    stands for its own folder. unread: is told those that cannot be looked into."""
     seen: set[Path] = set()
     for root in _roots(said, workspace):
         if root.is_file():
@@ -109,7 +126,7 @@ def _folders(said: str, workspace: Path) -> Iterator[tuple[Path, list[str]]]:
                 seen.add(own)
                 yield root.parent, _beside(root)
             continue
-        for at, below, names in os.walk(root):
+        for at, below, names in os.walk(root, onerror=unread.append):
             folder = Path(at)
             if folder in seen:
                 below[:] = []

@@ -193,7 +193,9 @@ def _evidence(
         verdict=verdict,
         runs_tests=any((f.args.which or f.args.command) in vet.RUNS_TESTS for f in used if f.args),
         selection=facts.selection(manifest, used),
-        partial=facts.partial(used) if used or sources else "dbt ended before it wrote any results",
+        partial=found.unfinished or facts.partial(used)
+        if used or sources
+        else "dbt ended before it wrote any results",
         run_ids=(found.ran_by.run_id,) if found.ran_by else _run_ids(run_ids, sources, meta),
         invocation_ids=tuple(sorted(ids)),
         commands=tuple(dict.fromkeys(commands)),

@@ -32,6 +32,7 @@ SENDERS = 4
 WAITING = 4  # runs that are read while the senders are busy: what memory holds
 IN_A_ROW = 5  # so many failures one after the other are the platform's, not a run's
 LOST = frozenset({"not-delivered", "refused"})
+OF_ONE_RUN = frozenset({"request-refused", "run-differs"})  # another run may well be taken
 ONE_RUN = ("run_id", "manifest", "results", "sources", "catalog")
 
 Became = Literal["published", "recorded", "unreadable", "undelivered"]
@@ -76,7 +77,7 @@ class Tally(msgspec.Struct, kw_only=True):
             case "published":
                 self.failures = 0
             case "undelivered":
-                self.failures += 1
+                self.failures += all(r.error_code not in OF_ONE_RUN for r in step.receipts)
             case "recorded" | "unreadable":
                 pass
 
@@ -125,11 +126,13 @@ def backfill(
     with publish.feeding(connection) as feed:
         found = candidates(resolved, context, world)
         ours = _ours(context)
+        is_cut = settings.since != "all" and all(c.at is not None for c in found)
+        by_service = any(c.ran_by is not None for c in found)  # each run says its own environment
         recorded = feed.recorded(
             project=settings.project,
-            environment=settings.env or ours.environment,
+            environment=None if by_service else settings.env or ours.environment,
             suite=settings.suite,
-            since=dbt.moment(settings.since) if settings.since != "all" else None,
+            since=dbt.moment(settings.since or "") if is_cut else None,
         )
         tally = Tally(total=len(found))
         begun(tally, found)
@@ -278,14 +281,24 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         known = self._known(candidate, ids, lambda: self._project(candidate))
         if known is not None:
             return known  # unread
-        try:
-            ingests = self.documents(candidate)
-        except IngestError as e:
-            return Step(candidate=candidate, became="unreadable", error=e, code=int(e.exit_code))
+        read = self._read(candidate)
+        if isinstance(read, IngestError):
+            return Step(candidate=candidate, became="unreadable", error=read, code=int(read.exit_code))
+        ingests = read
         main = ingests[-1]
         if ran_by is not None:
             self.projects[ran_by.job] = main.source.project
         return self._known(candidate, main.run.invocation_ids, lambda: main.source.project) or ingests
+
+    def _read(self, candidate: Candidate) -> list[Ingest] | IngestError:
+        """By the first of its copies that can be read; what the first one lacks, where none can."""
+        errors: list[IngestError] = []
+        for copy in (candidate, *candidate.copies):
+            try:
+                return self.documents(copy)
+            except IngestError as e:
+                errors.append(e)
+        return errors[0]
 
     def _known(
         self, candidate: Candidate, ids: Sequence[str], project: Callable[[], str | None]
@@ -296,10 +309,11 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         project  tells the main document from those that were split off
         """
         settings = self.settings
+        named = settings.change_env if self._is_change(candidate) else settings.env
         known = [
             k
             for k in self.recorded.of(ids)
-            if k.environment != settings.change_env or k.environment == settings.env
+            if k.environment == named or (named is None and k.environment != settings.change_env)
         ]
         name = (settings.project or project()) if known else None
         main = next((k for k in known if k.project == name), None)
@@ -310,6 +324,11 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
             run_key=main.key, api="ingestion", status="already-recorded", source=main.source, url=main.url
         )
         return Step(candidate=candidate, became="recorded", receipts=(receipt,))
+
+    def _is_change(self, candidate: Candidate) -> bool:
+        """One that goes to --change-env, whatever --env says."""
+        own = attributing.context_of(candidate.ran_by, CIContext(), self.settings.default_branch)
+        return own.is_change and self.settings.change_env != "same"
 
     def _project(self, candidate: Candidate) -> str | None:
         if candidate.ran_by is not None:

@@ -71,13 +71,12 @@ def _may_not_publish(outcome: Outcome) -> bool:
 
 
 def _older(settings: Settings, outcome: Outcome, world: World) -> list[Candidate]:
-    """Those that finished before the one that was judged. What has finished since is the next poll's: it has
-    to be judged."""
+    """Those that began before the one that was judged, whenever they finished: no later poll would look at
+    them. What began after it is the next poll's: it has to be judged."""
     judged = {i.run.orchestrator.run_id for i in outcome.ingests if i.run.orchestrator}
     found = sources.history_at(settings.path or "", settings.places(world.env), None)
-    end = next((c.at for c in found if c.ran_by and c.ran_by.run in judged), None)
-    before = [c for c in found if c.ran_by and c.ran_by.run not in judged]
-    return [c for c in before if c.at is not None and end is not None and c.at <= end]
+    newest = max((int(run) for run in judged if run), default=0)
+    return [c for c in found if c.ran_by and int(c.ran_by.run) < newest]
 
 
 def _known(
@@ -123,10 +122,15 @@ def _published(
         planned = plan(settings.model_copy(update={"path": where, "wait": False}), context, world)
         ingests, own = planned.ingests, planned.context
         drawn = mapping.verdict(ingests, plain(settings.gate()))
-        pages, spools = kept(ingests, drawn, own, settings, world, target)
     except IngestError as e:
         return CaughtUp(where=where, why=f"cannot be read: {e.what} [{e.code}]"), 0
+    try:
+        pages, spools = kept(ingests, drawn, own, settings, world, target)
+    except IngestError as e:
+        return CaughtUp(where=where, why=f"not published: {e.what} [{e.code}]"), int(e.exit_code)
     sent = publish.send(target, ingests, pages, spools, is_change=own.is_change, now=world.now)
     receipts = tuple(keeping.told(r, own.ci.provider, world.workspace, world.env) for r in sent)
     codes = [delivery_code(r, settings, is_change=own.is_change) for r in receipts]
-    return CaughtUp(where=where, receipts=receipts), min((c for c in codes if c), default=0)
+    against = len(drawn.reasons)
+    why = f"its gate would say no, by {against} reason{'s' * (against != 1)}" if drawn.blocks else None
+    return CaughtUp(where=where, receipts=receipts, why=why), min((c for c in codes if c), default=0)

@@ -29,7 +29,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
 class CaughtUp(msgspec.Struct, frozen=True, kw_only=True):
     """What became of an older run of a window. receipts: of its documents, none where it was not read; why:
-    it was not, or could not be."""
+    it was not, could not be, or is nothing to be calm about."""
 
     where: str
     receipts: tuple[Receipt, ...] = ()

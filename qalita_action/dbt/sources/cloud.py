@@ -64,7 +64,7 @@ def history(address: str, places: Places, since: datetime | None) -> tuple[Candi
     """The finished runs of a job, red ones too, oldest first. since: those that finished then or later; the
     address may say it too.
 
-    Errors: dbt-cloud-address, those of found_at.
+    Errors: dbt-cloud-address, dbt-cloud-not-found, those of found_at.
     """
     aim = parsed(address)
     start = since or aim.since
@@ -144,6 +144,9 @@ def _newest(api: Api, aim: Address) -> tuple[CloudRun, tuple[tuple[str, str], ..
             if under_way:
                 text = f"run {under_way[0].id} is {status_word(under_way[0].status)}: it was not waited for"
                 notes.append(("newer-run", text))
+            if aim.since and (finished := moment(run.finished_at)) and finished < aim.since:
+                text = f"run {run.id} finished {finished:%Y-%m-%d %H:%M}Z, before the window: none has since"
+                notes.append(("before-window", text))
             return api.run(run.id)[0], tuple(notes)
         if run.status == CANCELLED:
             notes.append(("cancelled-run", f"run {run.id} was cancelled: an older one was taken"))
@@ -159,11 +162,15 @@ def _newest(api: Api, aim: Address) -> tuple[CloudRun, tuple[tuple[str, str], ..
         under_way = under_way or (run, answer)
     if under_way:
         raise _unfinished(api.reach, f"dbtcloud://{api.account}/runs/{under_way[0].id}", *under_way)
-    raise ArtifactError(
+    raise _no_run(aim, [text for _, text in notes])
+
+
+def _no_run(aim: Address, looked: list[str]) -> ArtifactError:
+    return ArtifactError(
         "dbt-cloud-not-found",
         f"{aim} has no finished run, or this token may not see it",
         expected="a job that ran at least once",
-        looked=[text for _, text in notes] or ["its runs: there is none"],
+        looked=looked or ["its runs: there is none"],
         todo=["check the job's number and the token's permissions, or run the job once"],
     )
 
@@ -181,8 +188,11 @@ def _unfinished(reach: Reach, where: str, run: CloudRun, answer: Answer) -> Arti
 
 
 def _window(api: Api, aim: Address, start: datetime | None) -> list[CloudRun]:
+    """Error: dbt-cloud-not-found, for a job without any run: its number may be wrong."""
     runs: list[CloudRun] = []
+    has_run = False
     for run, _ in api.runs(aim.id):
+        has_run = True
         made, finished = moment(run.created_at), moment(run.finished_at)
         if start and made and made < start - LONGEST_RUN:
             break
@@ -192,6 +202,8 @@ def _window(api: Api, aim: Address, start: datetime | None) -> list[CloudRun]:
             runs.append(run)
         elif run.status == CANCELLED:
             say(f"dbtcloud://{api.account}/runs/{run.id} was cancelled and is left out")
+    if not has_run:
+        raise _no_run(aim, [])
     return runs
 
 
@@ -214,6 +226,7 @@ def _found(api: Api, run: CloudRun, notes: tuple[tuple[str, str], ...]) -> Found
         named=True,
         is_elsewhere=True,
         ran_by=ran_by(api.account, run),
+        unfinished=files.unfinished,
         notes=(*notes, *files.notes),
     )
 

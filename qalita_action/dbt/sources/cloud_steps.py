@@ -33,6 +33,13 @@ OTHERS = frozenset(
     {"docs", "compile", "parse", "deps", "list", "ls", "clone", "run-operation", "show", "debug", "clean"}
     | {"init", "build-docs", "environment", "sl", "lint", "man"}
 )
+# dbt's own options that take a word, before its command: none of these words is one.
+VALUED = frozenset(
+    {"-t", "-r", "--target", "--target-path", "--profile", "--profiles-dir", "--project-dir", "--threads"}
+    | {"--log-level", "--log-level-file", "--log-format", "--log-format-file", "--log-path", "--state"}
+    | {"--log-file-max-bytes", "--printer-width", "--vars", "--defer-state", "--record-timing-info"}
+    | {"--warn-error-options", "--config-dir"}
+)
 # dbt Cloud hands artifacts over when a run has finished, and that may take a moment.
 YOUNG, LATE_S = timedelta(minutes=10), 60.0
 _QUOTED = re.compile(r"`([^`]+)`")
@@ -48,11 +55,12 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Left(msgspec.Struct, frozen=True):
-    """What the steps of a run left, each file once, in their order."""
+    """What the steps of a run left, each file once, in their order. unfinished: what is missing of it."""
 
     results: tuple[Blob, ...]
     sources: Blob | None
     manifest: Blob
+    unfinished: str | None
     notes: tuple[tuple[str, str], ...]
 
 
@@ -65,7 +73,7 @@ class _Head(msgspec.Struct):
 
 
 def left(api: Api, run: CloudRun) -> Left:
-    """Errors: dbt-cloud-nothing-executed, dbt-cloud-no-artifacts, those of the API."""
+    """Errors: dbt-cloud-nothing-executed, dbt-cloud-no-artifacts, dbt-cloud-unfinished, those of the API."""
     jobs = executing(run.run_steps or [])
     if not jobs:
         raise _nothing_executed(api, run)
@@ -88,6 +96,7 @@ def left(api: Api, run: CloudRun) -> Left:
         results=tuple(blob for job, blob in blobs if job.command != FRESHNESS),
         sources=checked[-1][1] if checked else None,
         manifest=_manifest(api.reach, api.account, run.id, [job.index for job, _ in own]),
+        unfinished=_unfinished(run.run_steps or [], [job for job, _ in own]),
         notes=tuple(notes),
     )
 
@@ -117,12 +126,29 @@ def command_of(step: Step) -> str | None:
         words = shlex.split(text)
     except ValueError:  # a quote that is never closed
         words = text.split()
-    return next((word for word in words if word in EXECUTES | OTHERS), None)
+    free = [word for before, word in zip(["", *words], words, strict=False) if before not in VALUED]
+    return next((word for word in free if word in EXECUTES | OTHERS), None)
+
+
+def _unfinished(steps: list[Step], own: list[Job]) -> str | None:
+    """A step that ran and left no results of its own: what its tests said is lost. So is what would have come
+    after any other that failed, but for docs, which test nothing. Of freshness no data test is missed."""
+    told = {job.index for job in own}
+    for step in steps:
+        command = command_of(step)
+        executes = command in EXECUTES
+        is_lost = step.status in FINISHED if executes else step.status == ERROR and command != "docs"
+        if is_lost and command != FRESHNESS and step.index not in told:
+            said = f"dbt {command}" if command else "setup"
+            return f"step {step.index} ({said}, {status_word(step.status)}) left no results"
+    return None
 
 
 def _fetched(api: Api, run: CloudRun, jobs: list[Job]) -> dict[int, bytes]:
     """By step. One that failed early has left nothing; where the run finished just now, and its artifacts are
-    not said to be saved, they may be on their way."""
+    not said to be saved, they may be on their way.
+
+    Error: dbt-cloud-unfinished, where they are said to be not: a run is published once, and whole."""
     held: dict[int, bytes] = {}
     pace = Pace(api.reach.first_wait_s, min(api.reach.wait_s or LATE_S, LATE_S))
     while True:
@@ -137,6 +163,8 @@ def _fetched(api: Api, run: CloudRun, jobs: list[Job]) -> dict[int, bytes]:
             return held
         say(f"{address(api, run)} has just finished: its artifacts are not there yet")
         if not pace.may_look_again(answer):
+            if held and run.artifacts_saved is False:
+                raise _not_saved(api, run, missing)
             return held
         run, _ = api.run(run.id)
 
@@ -221,6 +249,16 @@ def _nothing_executed(api: Api, run: CloudRun) -> ArtifactError:
             "name a run or a job that builds or tests",
             *(["the run is red: look at its log in dbt Cloud"] if run.status == ERROR else []),
         ],
+    )
+
+
+def _not_saved(api: Api, run: CloudRun, missing: list[Job]) -> ArtifactError:
+    return ArtifactError(
+        "dbt-cloud-unfinished",
+        f"{address(api, run)} has just finished, and dbt Cloud has not saved all of its artifacts yet",
+        expected="the results of each step that executed something",
+        looked=[f"step {job.index}: dbt {job.command}: no {job.name}" for job in missing],
+        todo=["run this step again in a minute", "or start it by dbt Cloud's webhook `job.run.completed`"],
     )
 
 
