@@ -10,6 +10,7 @@ from qalita_action.model import Cause
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from qalita_action.mapping.score import Pairs
     from qalita_action.model import Check, Dataset, Level, Result, Status
 
 LEVELS: dict[Status, Level] = {
@@ -26,8 +27,7 @@ def build(
     project: str,
     environment: str,
     datasets: tuple[Dataset, ...],
-    checks: tuple[Check, ...],
-    results: Mapping[str, Result],
+    pairs: Pairs,
     caused: Mapping[str, tuple[str, ...]],
     reached: Mapping[str, tuple[str, ...]],
 ) -> tuple[Cause, ...]:
@@ -49,8 +49,7 @@ def build(
         if dataset.run and dataset.run.status in ("errored", "partial"):
             below = reached.get(dataset.key, ())
             rows.append((0, _of_dataset(dataset, key_of(dataset.key), followed.get(dataset.key, ()), below)))
-    for check in checks:
-        result = results[check.key]
+    for check, result in pairs:
         level = LEVELS.get(result.status)
         if level:
             row = _of_check(
@@ -65,7 +64,7 @@ def build(
             rows.append((float(result.failures or 0), row))
     lost = sorted(k for k, causes in caused.items() if not causes)
     if lost:
-        rows.append((0, _unexplained(lost, checks, key_of(UNEXPLAINED))))
+        rows.append((0, _unexplained(lost, pairs, key_of(UNEXPLAINED))))
     rows.sort(key=lambda r: (_RANK[r[1].level], -len(r[1].consequences), -r[0], r[1].title, r[1].key))
     return tuple(row for _, row in rows)
 
@@ -129,8 +128,8 @@ def _of_check(
     )
 
 
-def _unexplained(keys: list[str], checks: tuple[Check, ...], key: str) -> Cause:
-    known = {c.key for c in checks}
+def _unexplained(keys: list[str], pairs: Pairs, key: str) -> Cause:
+    known = {c.key for c, _ in pairs}
     return Cause(
         key=key,
         level="high",

@@ -24,23 +24,27 @@ FAIL_FAST_MESSAGE = "Skipping due to fail_fast"
 
 def caused_by(
     datasets: Iterable[Dataset],
-    checks: Iterable[Check],
-    results: Mapping[str, Result],
+    pairs: Iterable[tuple[Check, Result]],
     parents: Mapping[str, tuple[str, ...]],
     graph: Graph,
 ) -> dict[str, tuple[str, ...]]:
     """Key of each skipped check or dataset -> keys of its causes, nearest first; empty where none is known.
 
-    parents: what each check reads, all of it. graph: the parents of everything else, metrics included.
+    parents: what each red or skipped check reads, all of it. graph: the parents of everything else, metrics
+    included.
     """
     nodes = {d.key: d for d in datasets}
-    checks = tuple(checks)
-    skipped_checks = [c for c in checks if results[c.key].status == "skipped"]
+    red: list[Check] = []
+    skipped_checks: list[tuple[Check, Result]] = []
+    for check, result in pairs:
+        if result.status == "skipped":
+            skipped_checks.append((check, result))
+        elif result.status in ("failed", "errored") and check.kind != "freshness":
+            red.append(check)
     skipped_nodes = [k for k, d in nodes.items() if d.run and d.run.status == "skipped"]
     if not skipped_checks and not skipped_nodes:
         return {}
     broken = {k for k, d in nodes.items() if d.run and d.run.status in ("errored", "partial")}
-    red = [c for c in checks if results[c.key].status in ("failed", "errored") and c.kind != "freshness"]
     found = _propagate(graph, nodes, broken, _blockers(graph, red, parents))
 
     first_red = tuple(sorted(broken) + [c.key for c in red])[:MAX_CAUSES]
@@ -49,8 +53,8 @@ def caused_by(
         run = nodes[key].run
         by_fail_fast = run is not None and run.message == FAIL_FAST_MESSAGE
         out[key] = first_red if by_fail_fast else found.get(key, ())
-    for check in skipped_checks:
-        if results[check.key].reason == "fail_fast":
+    for check, result in skipped_checks:
+        if result.reason == "fail_fast":
             out[check.key] = first_red
             continue
         read = parents.get(check.key, ())

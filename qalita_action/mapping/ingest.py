@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from qalita_action.dbt import Evidence
+    from qalita_action.mapping.score import Pairs
     from qalita_action.model import CIContext, Dataset, Policy, Result
 
 DEFAULT_ENVIRONMENT = "default"
@@ -35,7 +36,7 @@ def to_ingests(evidence: Evidence, context: CIContext, policy: Policy) -> tuple[
         found,
         policy,
         key_of=lambda name: identity.run_key(name, environment, policy.suite, sha, run),
-        extent_of=lambda results, data_tests: extent_of(evidence, results, data_tests),
+        extent_of=lambda pairs: extent_of(evidence, pairs),
         is_change=context.is_change and policy.change_environment != "same",
     )
     return tuple(identity.sealed(part) for part in parts)
@@ -70,18 +71,15 @@ def to_ingest(evidence: Evidence, context: CIContext, policy: Policy) -> Ingest:
     )
     tables = datasets.build(evidence, groups, files, send_messages=policy.send_messages)
     built = checks.build(evidence, groups, files, policy)
-    by_key = {r.check: r for r in built.results}
+    pairs = built.pairs
     graph = datasets.graph(evidence.manifest)
-    caused = causes.caused_by(tables, built.checks, by_key, built.parents, graph)
+    caused = causes.caused_by(tables, pairs, built.parents, graph)
     reached = causes.exposures_reached(graph, tables)
-    results = built.results
     if caused:
-        results = tuple(_with_causes(r, caused.get(r.check)) for r in results)
-        by_key = {r.check: r for r in results}
-    pairs = tuple(zip(built.checks, results, strict=True))
-    extent, extent_reason = extent_of(
-        evidence, results, {c.key for c in built.checks if c.kind == "data_test"}
-    )
+        pairs = tuple((c, _with_causes(r, caused.get(c.key))) for c, r in pairs)
+    results = tuple(r for _, r in pairs)
+    ledger = score.ledger(pairs)
+    extent, extent_reason = extent_of(evidence, pairs)
     git, warnings = _commit(evidence, context)
     run = Run(
         key=identity.run_key(
@@ -109,11 +107,11 @@ def to_ingest(evidence: Evidence, context: CIContext, policy: Policy) -> Ingest:
         source=source,
         run=run,
         datasets=tables,
-        checks=built.checks,
+        checks=tuple(c for c, _ in pairs),
         results=results,
-        causes=cause_rows.build(project, environment, tables, built.checks, by_key, caused, reached),
-        scores=score.scores(tables, pairs, policy),
-        ledger=score.ledger(pairs),
+        causes=cause_rows.build(project, environment, tables, pairs, caused, reached),
+        scores=score.scores(tables, pairs, ledger, policy),
+        ledger=ledger,
     )
     return identity.sealed(ingest)
 
@@ -152,15 +150,13 @@ def run_id(evidence: Evidence, policy: Policy) -> str:
     return policy.run_id or ",".join(evidence.run_ids)
 
 
-def extent_of(
-    evidence: Evidence, results: tuple[Result, ...], data_tests: set[str]
-) -> tuple[Extent, str | None]:
+def extent_of(evidence: Evidence, pairs: Pairs) -> tuple[Extent, str | None]:
     """Decided on data tests: did it finish what it selected, and was that everything?"""
     if evidence.partial:
         return "partial", evidence.partial
     if evidence.dbt_exit_code is not None and evidence.dbt_exit_code >= 2:
         return "partial", f"dbt was interrupted: it exited with {evidence.dbt_exit_code}"
-    idle = [r.reason for r in results if r.status == "not_run" and r.check in data_tests]
+    idle = [r.reason for c, r in pairs if r.status == "not_run" and c.kind == "data_test"]
     if not idle:
         return "complete", None
     missing = idle.count(None)

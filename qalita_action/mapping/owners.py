@@ -10,11 +10,17 @@ if TYPE_CHECKING:
     from qalita_action.dbt.shapes import Group, Node
 
 
+def is_silent(node: Node) -> bool:
+    """No meta, group or owner, as most tests of a large project."""
+    config = node.settings
+    return not (node.meta or config.meta or node.group or config.group or node.owner)
+
+
 def owner_of(node: Node, groups: dict[str, str]) -> str | None:
     """groups: name of a group -> its owner (see `group_owners`)."""
-    meta, group = meta_of(node), node.group or node.settings.group
-    if not (meta or group or node.owner):
+    if is_silent(node):
         return None
+    meta, group = meta_of(node), node.group or node.settings.group
     return _person(meta.get("owner")) or groups.get(group or "") or _person(node.owner)
 
 
@@ -30,6 +36,8 @@ class FileOwners:
         self._known: dict[str, str | None] = {}
 
     def of_node(self, node: Node) -> str | None:
+        if self._rules is None:
+            return None
         is_ours = self._project is None or node.package_name in (None, self._project)
         return self.of(node.original_file_path) if is_ours else None
 

@@ -13,7 +13,7 @@ import msgspec
 
 from qalita_action.mapping import identity, score
 from qalita_action.mapping.cause_rows import UNEXPLAINED
-from qalita_action.mapping.owners import meta_of
+from qalita_action.mapping.owners import is_silent, meta_of
 from qalita_action.model import Cause, RunWarning, Source
 from qalita_action.redact import clean_line
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from qalita_action.dbt.shapes import Manifest, Node
-    from qalita_action.model import Extent, Ingest, Policy, Reason, Result
+    from qalita_action.mapping.score import Pairs
+    from qalita_action.model import Extent, Ingest, Policy, Reason
 
 META = "qalita"
 MAX_NAME = 200
@@ -49,9 +50,10 @@ def routes(manifest: Manifest) -> Routes:
     found: dict[str, Route] = {}
     unread: list[str] = []
     for key, node in _nodes(manifest):
-        meta = meta_of(node)
-        own = _said(node.source_meta, meta) if meta or node.source_meta else None
-        said = groups.get(node.group or node.settings.group or "") if own is None and groups else own
+        if is_silent(node) and not node.source_meta:
+            continue
+        own = _said(node.source_meta, meta_of(node))
+        said = groups.get(node.group or node.settings.group or "") if own is None else own
         if said is None:
             continue
         route = _route(said)
@@ -95,7 +97,7 @@ def split(
     policy: Policy,
     *,
     key_of: Callable[[str], str],
-    extent_of: Callable[[tuple[Result, ...], set[str]], tuple[Extent, str | None]],
+    extent_of: Callable[[Pairs], tuple[Extent, str | None]],
     is_change: bool,
 ) -> tuple[Ingest, ...]:
     """The main document first, then one a source, sorted by name; the whole alone where nothing is routed.
@@ -160,23 +162,23 @@ def _part(
     name: str,
     at: Mapping[str, str],
     policy: Policy,
-    extent_of: Callable[[tuple[Result, ...], set[str]], tuple[Extent, str | None]],
+    extent_of: Callable[[Pairs], tuple[Extent, str | None]],
 ) -> Ingest:
     datasets = tuple(d for d in whole.datasets if at[d.key] == name)
     pairs = tuple((c, r) for c, r in zip(whole.checks, whole.results, strict=True) if at[c.key] == name)
-    checks, results = tuple(c for c, _ in pairs), tuple(r for _, r in pairs)
+    ledger = score.ledger(pairs)
     extent, reason = whole.run.extent, whole.run.extent_reason
     if extent != "partial":  # an interrupted run is interrupted for everyone
-        extent, reason = extent_of(results, {c.key for c in checks if c.kind == "data_test"})
+        extent, reason = extent_of(pairs)
     return msgspec.structs.replace(
         whole,
         run=msgspec.structs.replace(whole.run, extent=extent, extent_reason=reason),
         datasets=datasets,
-        checks=checks,
-        results=results,
+        checks=tuple(c for c, _ in pairs),
+        results=tuple(r for _, r in pairs),
         causes=tuple(_causes(whole, name, at)),
-        scores=score.scores(datasets, pairs, policy),
-        ledger=score.ledger(pairs),
+        scores=score.scores(datasets, pairs, ledger, policy),
+        ledger=ledger,
     )
 
 

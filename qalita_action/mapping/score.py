@@ -26,14 +26,8 @@ Pairs = tuple[tuple["Check", "Result"], ...]
 _PLACE: dict[Status, int] = {"passed": 0, "warned": 1, "failed": 2, "errored": 2, "skipped": 2}
 
 
-def _nothing() -> list[int]:
-    return [0, 0, 0]
-
-
-def scores(datasets: Iterable[Dataset], pairs: Pairs, policy: Policy) -> Scores:
-    by_dimension: defaultdict[str, list[int]] = defaultdict(_nothing)
-    by_dataset: defaultdict[str, list[int]] = defaultdict(_nothing)
-    by_place: defaultdict[tuple[str, str], list[int]] = defaultdict(_nothing)
+def scores(datasets: Iterable[Dataset], pairs: Pairs, counted: Ledger, policy: Policy) -> Scores:
+    by_dimension, by_dataset, by_column = _tallies(), _tallies(), _tallies()
     for check, result in pairs:
         place = _PLACE.get(result.status)
         if place is None or check.kind == "unit_test":
@@ -42,12 +36,12 @@ def scores(datasets: Iterable[Dataset], pairs: Pairs, policy: Policy) -> Scores:
         if check.dataset:
             by_dataset[check.dataset][place] += 1
             if check.column:
-                by_place[check.dataset, check.column][place] += 1
-    overall = _nothing() if not by_dimension else [sum(c) for c in zip(*by_dimension.values(), strict=True)]
+                by_column[f"{check.dataset}.{check.column}"][place] += 1
+    overall = [sum(c) for c in zip(*by_dimension.values(), strict=True)] or [0, 0, 0]
     warn = Fraction(policy.warn_score).as_integer_ratio()
-    by_column = _joined(by_place)
     broken = {d.key for d in datasets if d.run and d.run.status in ("errored", "partial")}
-    reason = _undecided(pairs, policy.max_undecided) or (None if any(overall) else "no check was executed")
+    undecided = _undecided(counted.data_test, policy.max_undecided)
+    reason = undecided or (None if any(overall) else "no check was executed")
     return Scores(
         overall=None if reason else _mean(*overall, warn),
         overall_reason=reason,
@@ -61,14 +55,8 @@ def scores(datasets: Iterable[Dataset], pairs: Pairs, policy: Policy) -> Scores:
     )
 
 
-def _joined(tallies: dict[tuple[str, str], list[int]]) -> dict[str, list[int]]:
-    """`<dataset key>.<column>` -> tally. A dot in a column's name may give two places one name."""
-    found: dict[str, list[int]] = {}
-    for (dataset, column), tally in tallies.items():
-        name = f"{dataset}.{column}"
-        same = found.get(name)
-        found[name] = tally if same is None else [a + b for a, b in zip(same, tally, strict=True)]
-    return found
+def _tallies() -> defaultdict[str, list[int]]:
+    return defaultdict([0, 0, 0].copy)
 
 
 def _means(tallies: dict[str, list[int]], warn: tuple[int, int]) -> dict[str, float | None]:
@@ -85,13 +73,12 @@ def _mean(passed: int, warned: int, neither: int, warn: tuple[int, int]) -> floa
     return (passed * whole + warned * points) * _MILLION // (total * whole) / _MILLION
 
 
-def _undecided(pairs: Pairs, limit: float) -> str | None:
+def _undecided(row: LedgerRow, limit: float) -> str | None:
     """An outage is a gap, neither an alarm nor a green."""
-    selected = [r.status for c, r in pairs if c.kind == "data_test" and r.status != "not_run"]
-    undecided = sum(s in ("errored", "skipped") for s in selected)
-    if not selected or Fraction(undecided, len(selected)) <= Fraction(str(limit)):
+    selected, undecided = row.expected - row.not_run, row.errored + row.skipped
+    if not selected or Fraction(undecided, selected) <= Fraction(str(limit)):
         return None
-    return f"{undecided} of {len(selected)} data tests errored or were skipped, more than {limit:.0%}"
+    return f"{undecided} of {selected} data tests errored or were skipped, more than {limit:.0%}"
 
 
 def ledger(pairs: Pairs) -> Ledger:

@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from qalita_action.mapping import masking
-from qalita_action.model import DatasetRun, Result, RunStatus, Status
+from qalita_action.model import EXECUTED, DatasetRun, Result, RunStatus, Status
 
 if TYPE_CHECKING:
     from qalita_action.dbt.shapes import FreshnessRow, Node, Row, Timing
@@ -46,26 +46,30 @@ STATICALLY_CHECKED = "statically checked"  # 2.x: a pass that never ran
 FAIL_FAST = "skipping due to fail_fast"
 
 
-def test_result(key: str, row: Row, *, send_messages: bool) -> Result:
-    word = _word(row.status)
-    said = _word(row.message)
-    status = TEST_WORDS.get(word, "unknown")
+def test_result(key: str, row: Row, *, completed_at: str | None, send_messages: bool) -> Result:
+    """completed_at: of the run, for a row that tells no time of its own."""
+    word, said = row.status, row.message
+    status = TEST_WORDS.get(word or "") or TEST_WORDS.get(_word(word), "unknown")
     reason = None
-    if status == "passed" and said == STATICALLY_CHECKED:
+    if status == "passed" and said and _word(said) == STATICALLY_CHECKED:
         status, reason = "reused", "statically-checked"
     elif status == "unknown":
-        reason = f"dbt said {word[:40]!r}" if word else "dbt said nothing"
-    elif status == "skipped" and said == FAIL_FAST:
+        reason = f"dbt said {_word(word)[:40]!r}" if _word(word) else "dbt said nothing"
+    elif status == "skipped" and _word(said) == FAIL_FAST:
         reason = "fail_fast"
-    ran = status in ("passed", "warned", "failed", "errored")
+    if status not in EXECUTED:
+        return Result(
+            check=key, status=status, reason=reason, message=masking.message(said, send=send_messages)
+        )
+    seconds = duration(row.execution_time)
     return Result(
         check=key,
         status=status,
-        reason=reason,
-        failures=number(row.failures) if ran else None,
-        message=masking.message(row.message, send=send_messages),
-        executed_at=utc(row.timing[-1].completed_at) if ran and row.timing else None,
-        duration_s=duration(row.execution_time) if ran else None,
+        failures=number(row.failures),
+        message=masking.message(said, send=send_messages),
+        executed_at=(utc(row.timing[-1].completed_at) if row.timing else None)
+        or (completed_at if seconds is not None else None),
+        duration_s=seconds,
     )
 
 
