@@ -104,11 +104,10 @@ def fmt(template: str, **parts: Cell) -> Cell:
 
 def match(pattern: str, inner: Cell) -> Cell:
     """The first group of an anchored pattern in another cell's value."""
-    compiled = re.compile(pattern)
 
     def cell(scope: Scope) -> Found | None:
         found = inner(scope)
-        hit = compiled.fullmatch(found.value) if found else None
+        hit = re.fullmatch(pattern, found.value) if found else None
         return Found(hit[1], found.source) if hit and found and hit[1] else None
 
     return cell

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from qalita_action.redact import mask_url
 
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
 
 def via(options: Options) -> list[str]:
     """One line about the proxy, none where the connection is direct."""
+    from urllib.request import getproxies, proxy_bypass
+
     url = urlsplit(options.base_url)
     if not options.trust_env or not url.hostname or proxy_bypass(url.netloc):
         return []

@@ -95,13 +95,15 @@ def _on_platform(search: Search, ingest: Ingest) -> tuple[Past | None, str]:
         raise workspace.unreadable_base("the platform's run of the base", search.no_account)
     if search.connection is None:
         return None, ""
+    from qalita_action.publish.baseline import baseline  # the answers' models, for those who ask
+
     # The CI's word, since artifacts that came from elsewhere know no branch.
     git, settings = search.context.git, search.settings
     branch = git.base_branch or git.default_branch or ingest.run.git.default_branch
     environment = settings.baseline_env or (
         settings.env if search.planned.context.is_change else ingest.source.environment
     )
-    return publish.baseline(search.connection, ingest, branch=branch, environment=environment)
+    return baseline(search.connection, ingest, branch=branch, environment=environment)
 
 
 def _in_state(search: Search, ingest: Ingest) -> tuple[Past | None, str]:

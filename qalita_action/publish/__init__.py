@@ -5,8 +5,6 @@ each, whatever happens). Must not build documents, judge them, or print.
 from __future__ import annotations
 
 from qalita_action.publish import folder, spool
-from qalita_action.publish.baseline import baseline
-from qalita_action.publish.checking import check
 from qalita_action.publish.connect import Connection, connect
 from qalita_action.publish.feeding import Feed, Recorded, feeding
 from qalita_action.publish.recorded import Sought, settled_ahead
@@ -17,8 +15,6 @@ __all__ = [
     "Feed",
     "Recorded",
     "Sought",
-    "baseline",
-    "check",
     "connect",
     "feeding",
     "folder",

@@ -11,9 +11,7 @@ from typing_extensions import assert_never
 
 from qalita_action.errors import ExitCode, IngestError, SettingsError
 from qalita_action.http import Budget
-from qalita_action.publish import folder, ingestion_api, results_api, spool
-from qalita_action.publish.choose import choose
-from qalita_action.wire import Capabilities
+from qalita_action.publish import folder, spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,6 +92,8 @@ def _send_one(
     now: Callable[[], datetime],
 ) -> Receipt:
     """The API is asked for every document anew: cheap, and a long outage ends for the later ones."""
+    from qalita_action.publish.choose import choose
+
     target = connection.target
     budget = Budget(target.timeout_s)
     api: str = target.api
@@ -123,6 +123,9 @@ def _through(
     budget: Budget,
     now: Callable[[], datetime],
 ) -> Receipt:
+    from qalita_action.publish import ingestion_api, results_api
+    from qalita_action.wire import Capabilities
+
     match chosen.api:
         case "ingestion":
             capabilities = chosen.capabilities or Capabilities(version="1")
@@ -189,6 +192,9 @@ def noted(receipt: Receipt, connection: Connection, notes: Sequence[str]) -> Rec
 def planned(connection: Connection, ingest: Ingest, page: bytes) -> tuple[PlannedRequest, ...]:
     """Each write that would be made, with its size before compression, without a call. `auto` asks the
     platform first, so the ingestion API stands for both; batches are cut as most platforms want them."""
+    from qalita_action.publish import ingestion_api, results_api
+    from qalita_action.wire import Capabilities
+
     target = connection.target
     match target.api:
         case "folder":
@@ -205,7 +211,9 @@ def planned(connection: Connection, ingest: Ingest, page: bytes) -> tuple[Planne
 
 def _planned_auto(ingest: Ingest) -> tuple[PlannedRequest, ...]:
     from qalita_action.model import PlannedRequest
+    from qalita_action.publish import ingestion_api
     from qalita_action.publish.choose import INGEST
+    from qalita_action.wire import Capabilities
 
     question = PlannedRequest(
         method="GET",

@@ -16,6 +16,7 @@ from make_ingest import TOOL, make_ingest
 
 from qalita_action import publish
 from qalita_action.model import Target, to_json
+from qalita_action.publish.checking import check
 from qalita_action.redact import Secret
 from qalita_action.sandbox import Quirks, running
 
@@ -286,7 +287,7 @@ def test_the_plan_is_what_is_sent(tmp_path):
 
 def test_check_writes_nothing(platform):
     with serving(before(platform.url)) as server:
-        findings = publish.check(connect(server.url, platform.token), ["shop-prod"], now=now())
+        findings = check(connect(server.url, platform.token), ["shop-prod"], now=now())
     assert {s.method for s in server.seen} == {"GET"}
     told = {f.subject: f for f in findings}
     assert all(f.ok is not False for f in findings)
@@ -295,6 +296,6 @@ def test_check_writes_nothing(platform):
 
 
 def test_check_tells_what_is_wrong(platform):
-    findings = publish.check(connect(platform.url, platform.token_for(99)), ["shop-prod"], now=now())
+    findings = check(connect(platform.url, platform.token_for(99)), ["shop-prod"], now=now())
     (wrong,) = [f for f in findings if f.ok is False]
     assert "token-refused" in wrong.text and wrong.todo

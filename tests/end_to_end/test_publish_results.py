@@ -23,6 +23,7 @@ from make_ingest import TOOL, make_ingest
 
 from qalita_action import publish
 from qalita_action.model import Target
+from qalita_action.publish.checking import check
 from qalita_action.publish.results_files import files
 from qalita_action.redact import Secret
 from qalita_action.sandbox import Quirks, running
@@ -189,7 +190,7 @@ def test_a_missing_pack_is_one_command(tmp_path):
         assert (receipt.status, receipt.error_code, receipt.exit_code) == ("refused", "pack-missing", 2)
         assert f"qalita-ingest setup --yes --endpoint {platform.url}\n" in receipt.error_text
         assert jobs(platform) == []
-        (wrong,) = [f for f in publish.check(connection, ["shop-prod"], now=now()) if f.ok is False]
+        (wrong,) = [f for f in check(connection, ["shop-prod"], now=now()) if f.ok is False]
         assert wrong.subject == "pack"
 
 
@@ -441,7 +442,7 @@ def test_no_token_in_anything_that_is_told(platform, tmp_path):
     token = platform.token_for(99)
     connection = connect(platform.url, token)
     receipt = send(connection, make_ingest(), tmp_path)
-    findings = publish.check(connection, ["shop-prod"], now=now())
+    findings = check(connection, ["shop-prod"], now=now())
     assert (receipt.status, receipt.error_code) == ("refused", "token-refused")
     assert token not in repr(receipt) and token not in repr(findings)
 
@@ -464,7 +465,7 @@ def test_the_plan_is_what_is_sent(platform, tmp_path):
 
 def test_check_writes_nothing(platform):
     with serving(before(platform.url)) as server:
-        findings = publish.check(connect(server.url, platform.token), ["shop-prod"], now=now())
+        findings = check(connect(server.url, platform.token), ["shop-prod"], now=now())
     assert {s.method for s in server.seen} == {"GET"}
     told = {f.subject: f for f in findings}
     assert "results API" in told["api"].text and "dbt_ingest" in told["pack"].text
@@ -473,7 +474,7 @@ def test_check_writes_nothing(platform):
 
 def test_check_warns_of_a_token_that_ends_soon(platform):
     soon = (now() + timedelta(days=3)).timestamp()
-    findings = publish.check(connect(platform.url, platform.token_for(1, expires_at=soon)), [], now=now())
+    findings = check(connect(platform.url, platform.token_for(1, expires_at=soon)), [], now=now())
     (caution,) = [f for f in findings if f.subject == "caution"]
     assert caution.ok is None and "expires on" in caution.text and "make a new one" in caution.text
 
