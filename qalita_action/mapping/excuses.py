@@ -6,6 +6,7 @@ required check that did not run, a score) is never set aside.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -39,8 +40,11 @@ def excused(ingest: Ingest, found: Iterable[Reason], gate: Gate, allowances: All
 class _Judge:
     def __init__(self, ingest: Ingest, gate: Gate, allowances: Allowances) -> None:
         self.ingest, self.gate, self.allowances = ingest, gate, allowances
-        self.results: dict[str | None, Result] = {r.check: r for r in ingest.results}
         self.comparison = gate.comparisons.get(ingest.run.key)
+
+    @cached_property
+    def results(self) -> dict[str | None, Result]:
+        return {r.check: r for r in self.ingest.results}
 
     def by_itself(self, reason: Reason) -> Reason:
         subject = reason.subject
@@ -88,8 +92,10 @@ class _Judge:
 
     def by_causes(self, reason: Reason, set_aside: dict[str, Reason]) -> Reason:
         """Skipped because of what is set aside, and of nothing else."""
+        if reason.code != "skipped" or self._by_fail_fast(reason):
+            return reason
         result = self.results.get(reason.subject)
-        if reason.code != "skipped" or result is None or not result.caused_by or self._by_fail_fast(reason):
+        if result is None or not result.caused_by:
             return reason
         causes = [set_aside.get(key) for key in result.caused_by]
         if not all(causes) or causes[0] is None:
@@ -98,8 +104,8 @@ class _Judge:
 
     def _by_fail_fast(self, reason: Reason) -> bool:
         """Fail fast: dbt stopped at the first failure: nothing was found out about the rest."""
-        result = self.results.get(reason.subject)
-        return reason.code == "skipped" and result is not None and result.reason == FAIL_FAST
+        result = self.results.get(reason.subject) if reason.code == "skipped" else None
+        return result is not None and result.reason == FAIL_FAST
 
     def unfinished(self) -> list[Reason]:
         """With its failures set aside, a run that did not finish shows nothing about the rest."""

@@ -15,7 +15,7 @@ from qalita_action.model import EXECUTED, Reason, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from qalita_action.model import Check, Gate, GateState, Ingest, Result
+    from qalita_action.model import Check, Gate, GateState, Ingest, Result, Status
 
 
 def verdict(ingests: Iterable[Ingest], gate: Gate) -> Verdict:
@@ -50,6 +50,9 @@ def verdict(ingests: Iterable[Ingest], gate: Gate) -> Verdict:
     return Verdict(state=state, blocks=blocks, reasons=found, excused=set_aside, notices=allowances.notices)
 
 
+_FINE: frozenset[Status] = frozenset({"passed", "reused", "not_run"})
+
+
 def reasons(ingest: Ingest, gate: Gate) -> Iterator[Reason]:
     explained = False
     for dataset in ingest.datasets:
@@ -62,7 +65,7 @@ def reasons(ingest: Ingest, gate: Gate) -> Iterator[Reason]:
     lost = 0
     names = _names_of_causes(ingest)
     for check, result in zip(ingest.checks, ingest.results, strict=True):
-        reason = _of_check(check, result, gate, names)
+        reason = None if result.status in _FINE else _of_check(check, result, gate, names)
         if reason:
             explained = True
             yield reason

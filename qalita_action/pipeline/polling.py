@@ -125,7 +125,7 @@ def _published(
     except IngestError as e:
         return CaughtUp(where=where, why=f"cannot be read: {e.what} [{e.code}]"), 0
     try:
-        pages, spools = kept(ingests, drawn, own, settings, world, target)
+        pages, spools = kept(ingests, own, settings, world, target)
     except IngestError as e:
         return CaughtUp(where=where, why=f"not published: {e.what} [{e.code}]"), int(e.exit_code)
     sent = publish.send(target, ingests, pages, spools, is_change=own.is_change, now=world.now)

@@ -48,7 +48,7 @@ def run(resolved: Resolved, context: CIContext, world: World) -> Outcome:
     raise_all(errors)
 
     ingests, gate, own = planned.ingests, settings.gate(), planned.context
-    pages, spools = kept(ingests, mapping.verdict(ingests, plain(gate)), own, settings, world, target)
+    pages, spools = kept(ingests, own, settings, world, target)
     found = bases(_search(settings, context, world, planned, target))
     comparisons, movements = _compared(ingests, found)
     verdict = mapping.verdict(
@@ -136,7 +136,6 @@ def _compared(
 
 def kept(
     ingests: tuple[Ingest, ...],
-    drawn: Verdict,
     context: CIContext,
     settings: Settings,
     world: World,
@@ -146,6 +145,7 @@ def kept(
     of its own, and nothing to keep for later."""
     if target is None or settings.api == "folder":
         return [b""] * len(ingests), [None] * len(ingests)
+    drawn = mapping.verdict(ingests, plain(settings.gate()))
     folder = world.workspace / settings.spool_dir
     pages = [report.page(ingest, drawn) for ingest in ingests]
     spools: list[Path | None] = [
