@@ -18,6 +18,7 @@ from qalita_action.model import Cause, Check, Ingest, Result, Status
 from qalita_action.publish.results_figures import figures
 from qalita_action.publish.results_scopes import Json, Scopes, ScoresSent, coverage_of, fraction, scores_sent
 
+Pairs = list[tuple[Check, Result]]
 Detail = Literal["source", "table", "column", "check"]
 COUNTED: dict[Status, str] = {
     status: f"tests_{status}" for status in ("passed", "warned", "failed", "errored", "skipped", "not_run")
@@ -37,12 +38,16 @@ def files(ingest: Ingest, *, detail: Detail = "column") -> Files:
     """Everything of one document that the results API takes."""
     sent = scores_sent(ingest)
     scopes = Scopes(ingest)
-    found = _metrics(ingest, scopes, detail, sent)
-    advice = [_recommendation(cause, ingest, scopes) for cause in ingest.causes]
+    pairs = _pairs(ingest)
+    found = _metrics(ingest, pairs, scopes, detail, sent)
+    named = {key for cause in ingest.causes for key in cause.checks}
+    by_key = {check.key: (check, result) for check, result in pairs if check.key in named}
+    advice = [_recommendation(cause, by_key, ingest, scopes) for cause in ingest.causes]
     return Files(
         metrics=found,
         recommendations=advice,
-        schemas=_schemas([*found, *advice], scopes),
+        # The platform draws a source's tree from these alone: every table and column that a row names.
+        schemas=[_metric(scope["perimeter"], scope["value"], scope) for scope in scopes.asked_for()],
         figures=figures(ingest, scopes, sent),
     )
 
@@ -50,8 +55,7 @@ def files(ingest: Ingest, *, detail: Detail = "column") -> Files:
 # ---------------------------------------------------------------- metrics
 
 
-def _metrics(ingest: Ingest, scopes: Scopes, detail: Detail, sent: ScoresSent) -> list[Json]:
-    pairs = _pairs(ingest)
+def _metrics(ingest: Ingest, pairs: Pairs, scopes: Scopes, detail: Detail, sent: ScoresSent) -> list[Json]:
     found = _of_source(ingest, pairs, scopes.source, sent)
     if detail != "source":
         found += _of_tables(ingest, pairs, scopes, sent)
@@ -62,13 +66,11 @@ def _metrics(ingest: Ingest, scopes: Scopes, detail: Detail, sent: ScoresSent) -
     return found
 
 
-def _pairs(ingest: Ingest) -> list[tuple[Check, Result]]:
+def _pairs(ingest: Ingest) -> Pairs:
     return list(zip(ingest.checks, ingest.results, strict=True))
 
 
-def _of_source(
-    ingest: Ingest, pairs: list[tuple[Check, Result]], scope: Json, sent: ScoresSent
-) -> list[Json]:
+def _of_source(ingest: Ingest, pairs: Pairs, scope: Json, sent: ScoresSent) -> list[Json]:
     found: list[Json] = []
     scores = ingest.scores
     if sent.of_source and scores.overall is not None:
@@ -86,9 +88,7 @@ def _of_source(
     return found
 
 
-def _of_tables(
-    ingest: Ingest, pairs: list[tuple[Check, Result]], scopes: Scopes, sent: ScoresSent
-) -> list[Json]:
+def _of_tables(ingest: Ingest, pairs: Pairs, scopes: Scopes, sent: ScoresSent) -> list[Json]:
     by_table: dict[str, dict[Status, int]] = {}
     for (dataset, status), count in Counter((c.dataset, r.status) for c, r in pairs).items():
         if dataset in scopes.names:
@@ -104,20 +104,15 @@ def _of_tables(
 
 
 def _of_columns(ingest: Ingest, scopes: Scopes) -> list[Json]:
-    places = dict.fromkeys((c.dataset or "", c.column) for c in ingest.checks if c.column)
-    columns = {
-        f"{dataset}.{column}": (table, column)
-        for dataset, column in places
-        if (table := scopes.names.get(dataset))
-    }
+    tested = {f"{c.dataset}.{c.column}": c for c in ingest.checks if c.column and c.dataset in scopes.names}
     return [
-        _metric("score", fraction(score), scopes.column(*columns[key]))
+        _metric("score", fraction(score), scopes.of(check.dataset, check.column))
         for key, score in ingest.scores.by_column.items()
-        if score is not None and key in columns
+        if score is not None and (check := tested.get(key))
     ]
 
 
-def _of_checks(pairs: list[tuple[Check, Result]], scopes: Scopes) -> list[Json]:
+def _of_checks(pairs: Pairs, scopes: Scopes) -> list[Json]:
     """Failures of each check where not zero. Two checks that share an identity share a metric: the worse."""
     worst: dict[tuple[str, str], Json] = {}
     for check, result in pairs:
@@ -135,7 +130,8 @@ def _of_checks(pairs: list[tuple[Check, Result]], scopes: Scopes) -> list[Json]:
 
 def _tallies(counts: Mapping[Status, int], scope: Json) -> list[Json]:
     found = [_metric("tests_total", sum(counts.values()), scope)]
-    return found + [_metric(key, counts.get(status, 0), scope) for status, key in COUNTED.items()]
+    found += [{"key": key, "value": counts.get(status, 0), "scope": scope} for status, key in COUNTED.items()]
+    return found
 
 
 def _metric(key: str, value: Any, scope: Json) -> Json:
@@ -149,19 +145,21 @@ def _snake(text: str) -> str:
 # ---------------------------------------------------------------- recommendations
 
 
-def _recommendation(cause: Cause, ingest: Ingest, scopes: Scopes) -> Json:
-    named = [scopes.checks[key] for key in cause.checks if key in scopes.checks]
-    columns = {check.column for check in named}
+def _recommendation(
+    cause: Cause, by_key: dict[str, tuple[Check, Result]], ingest: Ingest, scopes: Scopes
+) -> Json:
+    named = [by_key[key] for key in cause.checks if key in by_key]
+    columns = {check.column for check, _ in named}
     column = next(iter(columns)) if len(columns) == 1 else None
     return {
         "content": "\n".join(_told(cause, named, ingest)),
-        "type": _type(named, scopes),
+        "type": _type(named),
         "level": cause.level,
         "scope": scopes.of(cause.dataset, column),
     }
 
 
-def _told(cause: Cause, checks: list[Check], ingest: Ingest) -> list[str]:
+def _told(cause: Cause, named: Pairs, ingest: Ingest) -> list[str]:
     lines = [cause.title]
     if cause.body and cause.body != cause.title:
         lines.append(cause.body)
@@ -169,7 +167,7 @@ def _told(cause: Cause, checks: list[Check], ingest: Ingest) -> list[str]:
         lines.append(f"Skipped because of it: {len(cause.consequences)}")
     if cause.owner:
         lines.append(f"Owner: {cause.owner}")
-    place = next((check for check in checks if check.path), None)
+    place = next((check for check, _ in named if check.path), None)
     if place is not None:
         lines.append(f"File: {place.path}" + (f":{place.line}" if place.line else ""))
     link = ingest.run.ci.job_url or ingest.run.ci.pipeline_url
@@ -178,8 +176,8 @@ def _told(cause: Cause, checks: list[Check], ingest: Ingest) -> list[str]:
     return lines
 
 
-def _type(checks: list[Check], scopes: Scopes) -> str:
-    statuses = {result.status for check in checks if (result := scopes.results.get(check.key))}
+def _type(named: Pairs) -> str:
+    statuses = {result.status for _, result in named}
     for status, words in (
         ("failed", "dbt test failed"),
         ("errored", "dbt test not evaluated"),
@@ -188,20 +186,4 @@ def _type(checks: list[Check], scopes: Scopes) -> str:
     ):
         if status in statuses:
             return words
-    return "dbt test not evaluated" if checks else "dbt build failed"
-
-
-# ---------------------------------------------------------------- schemas
-
-
-def _schemas(rows: list[Json], scopes: Scopes) -> list[Json]:
-    """The platform draws a source's tree from these alone: every table and column that a row names."""
-    found = {("dataset", str(scopes.source["value"])): scopes.source}
-    # Rows of one place share its scope: each is looked at once.
-    for scope in {id(row["scope"]): row["scope"] for row in rows}.values():
-        if scope["perimeter"] == "column":
-            table = str(scope["value"]).split(".", 1)[0]
-            if ("table", table) not in found:
-                found["table", table] = scopes.table(table)
-        found.setdefault((scope["perimeter"], str(scope["value"])), scope)
-    return [_metric(perimeter, value, scope) for (perimeter, value), scope in found.items()]
+    return "dbt test not evaluated" if named else "dbt build failed"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from decimal import ROUND_DOWN, Decimal
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from qalita_action.model import Check, Ingest, Result
+from qalita_action.model import Ingest
 
 Json = dict[str, Any]
 # The share of the enabled data tests that a selected run must have decided to move its source's score.
@@ -60,27 +60,32 @@ def fraction(value: float) -> str:
 
 
 class Scopes:
-    """Where a number belongs: the source, a table, or a column, in the platform's words; and what stands
-    behind a key."""
+    """Where a number belongs: the source, a table, or a column, in the platform's words. Each is one value,
+    however often it is asked for."""
 
     def __init__(self, ingest: Ingest) -> None:
         self.source: Json = {"perimeter": "dataset", "value": ingest.source.name}
         self.names = {dataset.key: dataset.scope for dataset in ingest.datasets}
-        self._ingest = ingest
+        # By its value: a table's name holds no dot, a column's has one behind the table's.
+        self._known: dict[str, Json] = {}
 
-    @cached_property
-    def checks(self) -> dict[str, Check]:
-        return {check.key: check for check in self._ingest.checks}
-
-    @cached_property
-    def results(self) -> dict[str, Result]:
-        return {result.check: result for result in self._ingest.results}
+    def asked_for(self) -> list[Json]:
+        """The source and all others so far, a table before its columns."""
+        return [self.source, *self._known.values()]
 
     def table(self, name: str) -> Json:
-        return {"perimeter": "table", "value": name, "parent_scope": self.source}
+        return self._known.get(name) or self._new("table", name)
 
     def column(self, table: str, name: str) -> Json:
-        return {"perimeter": "column", "value": f"{table}.{name}", "parent_scope": self.source}
+        value = f"{table}.{name}"
+        if value not in self._known:
+            self.table(table)
+            self._new("column", value)
+        return self._known[value]
+
+    def _new(self, perimeter: str, value: str) -> Json:
+        self._known[value] = {"perimeter": perimeter, "value": value, "parent_scope": self.source}
+        return self._known[value]
 
     def of(self, dataset: str | None, column: str | None) -> Json:
         table = self.names.get(dataset or "")
