@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qalita_action.mapping import identity, status
-from qalita_action.mapping.owners import owner_of, tags_of
+from qalita_action.mapping.owners import listed, owner_of, tags_of
 from qalita_action.model import Column, Dataset, DatasetKind
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def _columns(node: Node, table: CatalogTable | None) -> tuple[Column, ...]:
     """Declared columns, with the warehouse's types, then those that only the catalog knows. Warehouses fold
     the case of names (upper on Snowflake), so names are compared without it.
     """
+    if table is None and not node.columns:
+        return ()
     real = {name.casefold(): column for name, column in (table.columns if table else {}).items()}
     declared = []
     for label, column in (node.columns or {}).items():
@@ -115,7 +117,7 @@ def _columns(node: Node, table: CatalogTable | None) -> tuple[Column, ...]:
                 name=name,
                 data_type=column.data_type or (in_warehouse.type if in_warehouse else None),
                 description=column.description or None,
-                tags=tags_of(column),
+                tags=listed(column.tags),
             )
         )
     rest = [Column(name=c.name or name, data_type=c.type) for name, c in real.items()]

@@ -72,13 +72,16 @@ def meta_of(node: Node) -> dict[str, Any]:
     return {**above, **own} if above and own else own or above or {}
 
 
-def tags_of(node: Any) -> tuple[str, ...]:
-    """Tags and config.tags, a string or a list, without repetition, in their order."""
-    config = getattr(node, "config", None)
-    if not node.tags and not (config and config.tags):
+def tags_of(node: Node) -> tuple[str, ...]:
+    return listed(node.tags, node.settings.tags)
+
+
+def listed(*several: list[Any] | str | None) -> tuple[str, ...]:
+    """Each a string or a list: all that they hold, without repetition, in their order."""
+    if not any(several):
         return ()
     found: dict[str, None] = {}
-    for tags in (node.tags, config.tags if config else None):
+    for tags in several:
         for tag in [tags] if isinstance(tags, str) else tags or []:
             found[str(tag)] = None
     return tuple(found)

@@ -4,6 +4,7 @@ fails: it may only look worse than the verdict, never better."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 
 import msgspec
@@ -126,15 +127,10 @@ def _headline(state: GateState, total: LedgerRow, broken: int, reasons: Sequence
 PASSED_ROWS = 500
 
 
-def _worth_a_row(checks: Sequence[Check], look: Lookup) -> tuple[list[Check], list[Check]]:
+def _worth_a_row(look: Lookup) -> tuple[list[Check], list[Check]]:
     """Those that get a row, and the passed ones that get none."""
-    passed: list[Check] = []
-    others: list[Check] = []
-    for check in checks:
-        good = look.statuses.get(check.key, "unknown") in {"passed", "reused"}
-        (passed if good else others).append(check)
-    passed.sort(key=lambda check: check.name)
-    return others + passed[:PASSED_ROWS], passed[PASSED_ROWS:]
+    passed = sorted(look.passed, key=attrgetter("name"))
+    return look.others + passed[:PASSED_ROWS], passed[PASSED_ROWS:]
 
 
 def _section(
@@ -151,7 +147,7 @@ def _section(
 ) -> Section:
     source, run, scores = ingest.source, ingest.run, ingest.scores
     look, base = Lookup(ingest, folder, comparison, spots, hints), _cleaned_base(comparison)
-    worth, others = _worth_a_row(ingest.checks, look)
+    worth, others = _worth_a_row(look)
     rows = tuple(sorted(map(look.row, worth), key=row_order))
     shown = look.worth_a_row(ingest.datasets)
     datasets = tuple(sorted(map(look.dataset_row, shown), key=dataset_order))

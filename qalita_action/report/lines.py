@@ -59,8 +59,8 @@ def locate(ingest: Ingest, folder: str, reader: Reader) -> Spots:
     """Of what did not pass. folder: the project's in the repository, "" for its root."""
     finder = _Finder(ingest, folder.strip("/"), reader)
     results = {result.check: result for result in ingest.results if result.status in SHOWN}
-    known = {result.check for result in ingest.results}
-    checks = [c for c in ingest.checks if c.path and (c.key in results or c.key not in known)]
+    good = {result.check for result in ingest.results if result.status not in SHOWN}
+    checks = [c for c in ingest.checks if c.path and c.key not in good]
     # The reader's room is limited, and is for the worst.
     checks.sort(key=lambda check: _badness(results.get(check.key)))
     asked = {key for cause in ingest.causes for key in (cause.dataset, *cause.checks[:20])}

@@ -3,7 +3,7 @@ text is cleaned and masked here, once. Must not judge."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -16,6 +16,7 @@ from qalita_action.report.view import Brief, CauseView, DatasetRow, Fact, Place,
 NAME_LIMIT, TEXT_LIMIT = 300, 4000
 CHECKS_A_CAUSE, NAMES_FOLLOWED = 20, 3
 _LEVELS: tuple[Level, ...] = ("high", "warning", "info")
+_PASSED: frozenset[Status] = frozenset({"passed", "reused"})
 _GOOD: frozenset[Status] = frozenset({"passed", "reused", "not_run"})
 _NONE: dict[Status, int] = {}
 GOOD_DATASETS = 500  # a large project has thousands of good tables, and no reader of their list
@@ -74,11 +75,15 @@ class Lookup:
         self.checks: dict[str | None, Check] = {check.key: check for check in ingest.checks}
         self.datasets: dict[str | None, Dataset] = {dataset.key: dataset for dataset in ingest.datasets}
         self.results = {result.check: result for result in ingest.results}
-        self.statuses: dict[str, Status] = {r.check: r.status for r in ingest.results}
         self.counts: defaultdict[str | None, dict[Status, int]] = defaultdict(dict)
-        tallies = Counter((c.dataset, self.statuses.get(c.key, "unknown")) for c in ingest.checks)
-        for (dataset, status), count in tallies.items():
-            self.counts[dataset][status] = count
+        self.passed: list[Check] = []
+        self.others: list[Check] = []
+        for check in ingest.checks:
+            result = self.results.get(check.key)
+            status = result.status if result else "unknown"
+            counts = self.counts[check.dataset]
+            counts[status] = counts.get(status, 0) + 1
+            (self.passed if status in _PASSED else self.others).append(check)
         self._clean: dict[str | None, str] = {}
         self._places: dict[tuple[str | None, int | None], Place | None] = {}
 
