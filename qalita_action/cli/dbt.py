@@ -90,7 +90,7 @@ def _dry_run(resolved: Resolved, context: CIContext, world: World) -> None:
     ingests = pipeline.plan(resolved.settings, context, world).ingests
     if resolved.settings.output == "json":
         for ingest in ingests:
-            sys.stdout.buffer.write(to_json(ingest) + b"\n")
+            sys.stdout.buffer.writelines((to_json(ingest), b"\n"))
         sys.stdout.buffer.flush()
         return
     for ingest, requests in zip(ingests, pipeline.planned(resolved, ingests, world), strict=True):
@@ -105,7 +105,7 @@ def report_run(outcome: Any, resolved: Resolved, world: World) -> None:
 
     color = sys.stdout.isatty() and "NO_COLOR" not in world.env
     options = pipeline.report_options(resolved.settings, outcome, world, color=color)
-    rendered = report.render(outcome.ingests, outcome.verdict, outcome.receipts, options)
+    rendered = report.render(outcome.plan.ingests, outcome.verdict, outcome.receipts, options)
     report.write(rendered, options, sys.stdout, sys.stderr)
     _caught_up(outcome, sys.stderr if options.output == "json" else sys.stdout)
     # Last: a forge that hangs holds back no report.

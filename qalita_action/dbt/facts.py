@@ -47,7 +47,7 @@ def partial(used: list[vet.File]) -> str | None:
     if any(f.args.sample not in (None, False) for f in executed if f.args):
         return "sample"
     for f in used:
-        if any((r.message or "").startswith("Skipping due to fail_fast") for r in f.results.results):
+        if any(r.message and r.message.startswith("Skipping due to fail_fast") for r in f.results.results):
             return "fail_fast"
         if any(not r.unique_id for r in f.results.results):
             return "rows lost"

@@ -91,7 +91,7 @@ def merge(
         fresh = {row.unique_id: row for row in f.results.results}
         lost += sum(not row.unique_id for row in f.results.results) if "" in fresh else 0
         fresh.pop("", None)
-        compiled = [k for k, r in fresh.items() if _is_test(r) and (r.status or "").lower() == "success"]
+        compiled = [k for k, r in fresh.items() if (r.status or "").lower() == "success" and _is_test(r)]
         discarded.update(dict.fromkeys(compiled, "compiled"))
         for key in compiled:
             del fresh[key]

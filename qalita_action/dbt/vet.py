@@ -15,6 +15,8 @@ from qalita_action.dbt.found import MAX_BYTES
 from qalita_action.errors import ArtifactError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from qalita_action.dbt.found import Artifact
     from qalita_action.dbt.shapes import Args, Manifest, Row, RunResults
 
@@ -161,28 +163,27 @@ def refuse(verdict: str, files: list[File], extra: str = "") -> ArtifactError:
     )
 
 
-def _known(manifest: Manifest) -> set[str]:
-    return (
-        manifest.nodes.keys()
-        | manifest.sources.keys()
-        | manifest.unit_tests.keys()
-        | manifest.exposures.keys()
-        | manifest.saved_queries.keys()
-        | manifest.functions.keys()
-        | manifest.disabled.keys()
+def _unknown(manifest: Manifest, ids: Iterable[str]) -> set[str]:
+    unknown = {key for key in ids if key not in manifest.nodes}
+    return unknown.difference(
+        manifest.sources,
+        manifest.unit_tests,
+        manifest.exposures,
+        manifest.saved_queries,
+        manifest.functions,
+        manifest.disabled,
     )
 
 
 def known_rows(manifest: Manifest, rows: dict[str, Row]) -> dict[str, Row]:
     """All of them where none is known: that is another project, and `check_known` says so."""
-    known = _known(manifest)
-    return {key: row for key, row in rows.items() if key in known} or rows
+    unknown = _unknown(manifest, rows)
+    return {key: row for key, row in rows.items() if key not in unknown} or rows
 
 
-def check_known(manifest: Manifest, ids: set[str], names: str) -> None:
+def check_known(manifest: Manifest, ids: Collection[str], names: str) -> None:
     """Rows that the manifest does not know belong to another state of the project, or another project."""
-    known = _known(manifest)
-    foreign = sorted(i for i in ids - known if i and not i.startswith(NOT_IN_MANIFEST))
+    foreign = sorted(i for i in _unknown(manifest, ids) if i and not i.startswith(NOT_IN_MANIFEST))
     if foreign:
         raise ArtifactError(
             "artifacts-foreign",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CANONICAL = msgspec.json.Encoder(order="sorted")
+_FRESH = hashlib.blake2b(digest_size=16)  # a copy costs half of what another one does
 RUN_KEY_VERSION = "qalita-ingest/1"
 
 
@@ -28,7 +29,9 @@ def fingerprint(value: Any) -> str:
     """32 hex digits of BLAKE2b over canonical JSON: for aliases and checksums, of which a large project has
     tens of thousands.
     """
-    return hashlib.blake2b(_CANONICAL.encode(value), digest_size=16).hexdigest()
+    digest = _FRESH.copy()
+    digest.update(_CANONICAL.encode(value))
+    return digest.hexdigest()
 
 
 def run_key(project: str, environment: str, suite: str | None, sha: str | None, run_id: str) -> str:

@@ -46,7 +46,7 @@ def poll(resolved: Resolved, context: CIContext, world: World) -> Outcome:
     try:
         target = publish.connect(settings.target(TOOL), now=world.now())
         older = _older(settings, outcome, world)
-        known = _known(settings, context, target, older, outcome.ingests)
+        known = _known(settings, context, target, older, outcome.plan.ingests)
     except IngestError as e:
         if _may_not_publish(outcome):
             return outcome
@@ -73,7 +73,7 @@ def _may_not_publish(outcome: Outcome) -> bool:
 def _older(settings: Settings, outcome: Outcome, world: World) -> list[Candidate]:
     """Those that began before the one that was judged, whenever they finished: no later poll would look at
     them. What began after it is the next poll's: it has to be judged."""
-    judged = {i.run.orchestrator.run_id for i in outcome.ingests if i.run.orchestrator}
+    judged = {i.run.orchestrator.run_id for i in outcome.plan.ingests if i.run.orchestrator}
     found = sources.history_at(settings.path or "", settings.places(world.env), None)
     newest = max((int(run) for run in judged if run), default=0)
     return [c for c in found if c.ran_by and int(c.ran_by.run) < newest]

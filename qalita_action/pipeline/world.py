@@ -42,9 +42,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     context: CIContext
     here: CIContext
-    ingests: tuple[Ingest, ...]
-    folders: dict[str, str]
-    hints: dict[str, dict[str, Hint]]
+    plan: Plan
     movements: dict[str, Movement]
     comparisons: dict[str, Comparison]
     verdict: Verdict

@@ -110,7 +110,11 @@ def render(
     page_path = output_path(options, PAGE)
     # A folder that the receipt speaks of holds the document already.
     is_written = len(ingests) == 1 and any(r.api == "folder" and r.status == "recorded" for r in receipts)
-    document = {} if is_written else {DOCUMENT: b"".join(to_json(ingest) + b"\n" for ingest in ingests)}
+    document = (
+        {}
+        if is_written
+        else {DOCUMENT: b"".join(part for ingest in ingests for part in (to_json(ingest), b"\n"))}
+    )
     reads_commands = options.provider in _READ_COMMANDS
     # A run that did not arrive is told everywhere; its checks where somebody reviews.
     lost = [undelivered(receipt) for receipt in receipts] if reads_commands else []
