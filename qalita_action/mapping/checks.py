@@ -134,15 +134,16 @@ def _data_test(key: str, node: Node, evidence: Evidence, about: _About) -> tuple
         else [dataset, checksum_of(node) or node.original_file_path]
     )
     rules = (config.severity, config.warn_if, config.error_if, config.fail_calc, config.limit, config.where)
+    # By position as far as it can be read: twenty names cost more than all that they name.
     check = Check(
-        key=key,
-        alias=alias,
-        name=node.name or key,
-        kind="data_test",
-        type=intern(test_type),
-        namespace=namespace,
-        dataset=dataset and intern(dataset),
-        column=column,
+        key,
+        alias,
+        node.name or key,
+        "data_test",
+        intern(test_type),
+        namespace,
+        dataset and intern(dataset),
+        column,
         dimension=dimension or dimensions.DEFAULT,
         severity=intern((config.severity or "error").lower()),
         warn_if=config.warn_if,

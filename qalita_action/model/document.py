@@ -183,7 +183,7 @@ class Dataset(Value, frozen=True, kw_only=True):
     run: DatasetRun | None
 
 
-class Check(Value, frozen=True, kw_only=True):
+class Check(Value, frozen=True):
     key: str
     alias: str
     name: str
