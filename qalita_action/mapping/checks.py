@@ -66,7 +66,6 @@ def build(evidence: Evidence, groups: dict[str, str], files: FileOwners, policy:
     said = {
         key: _Said(owner_of(node, groups) or files.of_node(node), _said_dimension(node))
         for key, node in names.nodes.items()
-        if not key.startswith("test.")
     }
     at = evidence.completed_at.isoformat() if evidence.completed_at else None
     about = _About(names, said, groups, files, policy, status.utc(at), {})

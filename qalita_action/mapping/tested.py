@@ -24,7 +24,7 @@ _QUOTES = ('"', "`", "[", "")
 
 
 class Index(msgspec.Struct, frozen=True):
-    """Names to ids, built once per manifest."""
+    """Names to ids, built once per manifest. nodes: all that a test may be about."""
 
     nodes: dict[str, Node]
     by_name: dict[str, tuple[str, ...]]
@@ -32,15 +32,16 @@ class Index(msgspec.Struct, frozen=True):
 
 
 def index(manifest: Manifest) -> Index:
+    nodes = {key: node for key, node in manifest.nodes.items() if not key.startswith("test.")}
     by_name: dict[str, list[str]] = {}
     by_source: dict[tuple[str, str], list[str]] = {}
-    for key, node in manifest.nodes.items():
-        if node.name and not key.startswith(("test.", "operation.", "analysis.")):
+    for key, node in nodes.items():
+        if node.name and not key.startswith(("operation.", "analysis.")):
             by_name.setdefault(node.name, []).append(key)
     for key, node in manifest.sources.items():
         by_source.setdefault((node.source_name or "", node.name or ""), []).append(key)
     return Index(
-        {**manifest.nodes, **manifest.sources},
+        nodes | manifest.sources,
         {k: tuple(v) for k, v in by_name.items()},
         {k: tuple(v) for k, v in by_source.items()},
     )

@@ -74,18 +74,22 @@ class Scopes:
         return [self.source, *self._known.values()]
 
     def table(self, name: str) -> Json:
-        return self._known.get(name) or self._new("table", name)
+        return self._place("table", name)
 
     def column(self, table: str, name: str) -> Json:
-        value = f"{table}.{name}"
-        if value not in self._known:
-            self.table(table)
-            self._new("column", value)
-        return self._known[value]
+        if table not in self._known:
+            self._place("table", table)
+        return self._place("column", f"{table}.{name}")
 
-    def _new(self, perimeter: str, value: str) -> Json:
-        self._known[value] = {"perimeter": perimeter, "value": value, "parent_scope": self.source}
-        return self._known[value]
+    def _place(self, perimeter: str, value: str) -> Json:
+        known = self._known.get(value)
+        if known is None:
+            known = self._known[value] = {
+                "perimeter": perimeter,
+                "value": value,
+                "parent_scope": self.source,
+            }
+        return known
 
     def of(self, dataset: str | None, column: str | None) -> Json:
         table = self.names.get(dataset or "")
