@@ -16,7 +16,6 @@ from qalita_action.model import CIContext, Ingest, Receipt
 from qalita_action.pipeline import attributing, keeping
 from qalita_action.pipeline.running import delivery_code
 from qalita_action.pipeline.world import TOOL
-from qalita_action.publish.feeding import needs_ingestion_api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from qalita_action.dbt import Candidate
     from qalita_action.model import Policy
     from qalita_action.pipeline.world import World
-    from qalita_action.publish import Feed, Recorded
+    from qalita_action.publish.feeding import Feed, Recorded
     from qalita_action.settings import Resolved, Settings
 
 SENDERS = 4
@@ -118,12 +117,14 @@ def backfill(
 
     Raises SettingsError, DeliveryError, or all of them, where nothing can be sent at all.
     """
+    from qalita_action.publish.feeding import feeding, needs_ingestion_api
+
     settings = resolved.settings
     _check(settings, context)
     if settings.publish == "never":
         raise needs_ingestion_api("--publish never")
     connection = publish.connect(settings.target(TOOL), now=world.now())
-    with publish.feeding(connection) as feed:
+    with feeding(connection) as feed:
         found = candidates(resolved, context, world)
         ours = _ours(context)
         is_cut = settings.since != "all" and all(c.at is not None for c in found)
@@ -159,6 +160,8 @@ def _told(step: Step, context: CIContext, world: World) -> Step:
 
 
 def _check(settings: Settings, context: CIContext) -> None:
+    from qalita_action.publish.feeding import needs_ingestion_api
+
     errors: list[IngestError] = []
     if settings.api in ("results", "folder"):
         errors.append(needs_ingestion_api(f"--api {settings.api}"))

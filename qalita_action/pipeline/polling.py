@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from qalita_action.dbt.found import Candidate
     from qalita_action.model import CIContext, Ingest
+    from qalita_action.publish.recorded import Sought
     from qalita_action.settings import Resolved, Settings
 
 
@@ -88,8 +89,10 @@ def _known(
 ) -> dict[str, str]:
     """By place: why a run need not be read, which holds for all its documents or for none. They are taken to
     be named as those of the run that was judged: where they are not, the run is read, and recorded once."""
+    from qalita_action.publish.recorded import settled_ahead
+
     sought = {c.where: list(_sought(settings, here, c, judged)) for c in older}
-    settled = publish.settled_ahead(target, [s for documents in sought.values() for s in documents])
+    settled = settled_ahead(target, [s for documents in sought.values() for s in documents])
     return {
         where: settled[documents[0].key]
         for where, documents in sought.items()
@@ -99,7 +102,9 @@ def _known(
 
 def _sought(
     settings: Settings, here: CIContext, candidate: Candidate, judged: Sequence[Ingest]
-) -> Iterator[publish.Sought]:
+) -> Iterator[Sought]:
+    from qalita_action.publish.recorded import Sought
+
     context = context_of(candidate.ran_by, here, settings.default_branch)
     for ingest in judged:
         source = ingest.source
@@ -111,7 +116,7 @@ def _sought(
             None if context.is_change else source.environment,
         )
         if key is not None:
-            yield publish.Sought(key=key, source=source.name, type=source.type, is_change=context.is_change)
+            yield Sought(key=key, source=source.name, type=source.type, is_change=context.is_change)
 
 
 def _published(

@@ -6,21 +6,14 @@ from __future__ import annotations
 
 from qalita_action.publish import folder, spool
 from qalita_action.publish.connect import Connection, connect
-from qalita_action.publish.feeding import Feed, Recorded, feeding
-from qalita_action.publish.recorded import Sought, settled_ahead
 from qalita_action.publish.sending import planned, send, send_each
 
 __all__ = [
     "Connection",
-    "Feed",
-    "Recorded",
-    "Sought",
     "connect",
-    "feeding",
     "folder",
     "planned",
     "send",
     "send_each",
-    "settled_ahead",
     "spool",
 ]
