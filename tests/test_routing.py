@@ -48,7 +48,7 @@ def divided(ingest, names: dict[str, str]):
         found,
         POLICY,
         key_of=lambda name: f"key of {name}",
-        extent_of=lambda results, data_tests: ("complete", None),
+        extent_of=lambda pairs: ("complete", None),
         is_change=False,
     )
 

@@ -71,6 +71,9 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
+    # Typer makes every command's parameters before it looks which one is asked for.
+    if asked := [command for command in app.registered_commands if command.name in sys.argv[1:2]]:
+        app.registered_commands, app.registered_groups = asked, []
     try:
         app()
     except SystemExit as end:
