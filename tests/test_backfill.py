@@ -357,6 +357,21 @@ def test_runs_that_are_refused_for_what_they_hold_stop_no_other(platform, tmp_pa
     assert done.returncode == 4 and tally(done) == [11, 0, 0, 9], done.stdout
 
 
+def test_rows_that_were_rejected_are_told_as_often_as_it_is_asked(platform, tmp_path):
+    make_history(tmp_path / "runs", 2)
+    short = {"accepted": 7, "rejected": [{"key": "test.x", "code": "row-malformed", "detail": "no"}]}
+
+    def rejects(seen, n):
+        return reply(200, short) if seen.method == "PUT" and "/results/" in seen.path else None
+
+    with serving(before(platform.url, after=rejects)) as server:
+        for counts in ([2, 0, 0, 0], [0, 2, 0, 0]):
+            done = backfill(platform, tmp_path, url=server.url)
+            assert done.returncode == 4 and tally(done) == counts, done.stdout
+            assert "#rows-rejected" in done.stdout
+            assert len(list((tmp_path / "qalita-spool").glob("*.json.gz"))) == 2
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_it_and_the_same_command_goes_on(platform, tmp_path, number, code):
     make_history(tmp_path / "runs", 30)

@@ -35,7 +35,7 @@ from tests.dbt_cloud import (
     files,
     setup,
 )
-from tests.loopback import reply, serving
+from tests.loopback import before, reply, serving
 
 ONE, NEWEST = f"dbtcloud://{ACCOUNT}/runs/901", f"dbtcloud://{ACCOUNT}/jobs/{JOB}"
 DRY = ("--dry-run", "--output", "json")
@@ -644,6 +644,24 @@ def test_a_history_knows_its_runs_whatever_environment_the_fetching_job_has(go, 
         cloud.asked.clear()
         assert "published 0 · already there 2" in go(cloud, NEWEST, *args, env=env).stdout
         assert fetched(cloud) == []
+
+
+def test_a_change_of_a_history_that_waits_on_disk_stays_a_change(go, tmp_path):
+    change = day(901, 0, trigger=A_CHANGE, git_branch="feature")
+
+    def is_down(seen, n):
+        return reply(503) if seen.method == "PUT" else None
+
+    with sandbox.running(tmp_path / "platform.db") as platform, dbt_cloud(change) as cloud:
+        with serving(before(platform.url, instead=is_down)) as down:
+            env = {"QALITA_WORKER_ENDPOINT": down.url, "QALITA_WORKER_TOKEN": platform.token}
+            lost = go(cloud, NEWEST, "--since", "all", "--publish-timeout", "2", env=env)
+        assert lost.returncode == 4, lost.stderr
+        env = {"QALITA_WORKER_ENDPOINT": platform.url, "QALITA_WORKER_TOKEN": platform.token}
+        sent = run("replay", "qalita-spool", "--api", "results", cwd=tmp_path, env=env)
+        assert "change run" in sent.stdout + sent.stderr, sent
+        with sqlite3.connect(platform.database) as database:
+            assert database.execute("select count(*) from jobs").fetchone() == (0,)
 
 
 def test_a_history_holds_what_a_poll_recorded_and_takes_it_for_recorded(go, tmp_path):

@@ -320,7 +320,9 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         ]
         name = (settings.project or project()) if known else None
         main = next((k for k in known if k.project == name), None)
-        if main is None:
+        if main is None or self.feed.lacks_rows(
+            self.spools, main.key
+        ):  # which is told as often as it is asked for
             return None
         publish.spool.forget(self.spools, main.key)
         receipt = Receipt(
@@ -345,7 +347,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         """Kept on disk, all of it, before the first call. What follows a document that did not arrive waits
         there: a main document that is recorded says that the others are."""
         try:
-            kept = [(i, publish.spool.write(i, b"", self.spools)) for i in ingests]
+            is_change = self._is_change(candidate)
+            kept = [(i, publish.spool.write(i, b"", self.spools, is_change=is_change)) for i in ingests]
         except IngestError as e:
             return Step(candidate=candidate, became="undelivered", error=e, code=int(e.exit_code))
         receipts: list[Receipt] = []

@@ -139,6 +139,11 @@ class Feed:
                 self._running.discard(budget)
         return noted(settled(receipt, path), self._connection, journal.notes)
 
+    def lacks_rows(self, folder: Path, run_key: str) -> bool:
+        """Whether an attempt was told here that the platform recorded the run without some of its rows."""
+        path = folder / f"{run_key}{spool.SUFFIX}"
+        return spool.Journal(path).find(ingestion_api.REJECTED, "") is not None
+
     def stop(self) -> None:
         """What is under way ends with the call that it waits for; nothing more is begun."""
         with self._lock:
