@@ -84,18 +84,18 @@ def context_of(name: str, tmp_path: Path):
 @pytest.mark.parametrize(("name", "under_prod", "unsaid"), MATRIX, ids=[row[0] for row in MATRIX])
 def test_where_it_writes(name, under_prod, unsaid, evidence, tmp_path):
     context = context_of(name, tmp_path)
-    assert environment_of(evidence, context, PROD) == under_prod
-    assert environment_of(evidence, context, UNSAID) == unsaid
+    assert environment_of(evidence.dbt_target, context, PROD) == under_prod
+    assert environment_of(evidence.dbt_target, context, UNSAID) == unsaid
     source = mapping.to_ingest(evidence, context, PROD).source
     assert (source.name, source.environment) == (f"shop-{under_prod}", under_prod)
 
 
 def test_whoever_opts_out_writes_where_env_says(evidence, tmp_path):
     same = msgspec.structs.replace(PROD, change_environment="same")
-    assert environment_of(evidence, context_of("github/pull-request", tmp_path), same) == "prod"
+    assert environment_of(evidence.dbt_target, context_of("github/pull-request", tmp_path), same) == "prod"
 
 
 def test_the_users_own_word_on_the_default_branch_makes_a_change_of_another_branch(evidence, tmp_path):
     env = json.loads((HERE / "ci" / "bitbucket" / "default-branch.json").read_text(encoding="utf-8"))["env"]
     words = {"default_branch": ("trunk", "flag")}
-    assert environment_of(evidence, ci.detect(env, tmp_path, words), PROD) == "ci"
+    assert environment_of(evidence.dbt_target, ci.detect(env, tmp_path, words), PROD) == "ci"

@@ -151,6 +151,8 @@ address = st.one_of(st.lists(parts, max_size=9).map("".join), st.text(max_size=6
 
 
 @given(address)
+@example("https://https://.git.git")
+@example("https://example.com/o/.git/.git")
 @settings(max_examples=600, deadline=None)
 def test_no_credential_survives(raw):
     for clean in (clean_url, repository_url):

@@ -83,7 +83,7 @@ def repository_url(text: str) -> str | None:
         scheme = "https"
     if scheme not in _WEB:
         return None
-    path = re.sub(r"\.git$", "", path.rstrip("/")).rstrip("/")
+    path = re.sub(r"(?:/|\.git)+$", "", path)  # all of it: what is cleaned stays as it is
     return _joined(scheme, authority, path, "", "") if path else None
 
 
