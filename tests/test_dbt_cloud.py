@@ -246,6 +246,19 @@ def test_a_step_that_crashed_is_not_explained_by_failures_that_are_allowed(go):
         assert go(cloud, ONE, *allowed).returncode == 0
 
 
+@pytest.mark.parametrize("left", [{}, files("run")], ids=["nothing", "what the step before it left"])
+def test_tests_that_never_began_are_not_excused_with_the_model_that_stopped_them(go, left):
+    broken = Step("Invoke dbt with `dbt run`", files("run"), ERROR)
+    steps = setup(broken, Step("Invoke dbt with `dbt test`", left, CANCELLED))
+    with dbt_cloud(Run(901, steps, [ERROR])) as cloud:
+        found = document(go(cloud, ONE, *DRY))["run"]
+        assert found["extent"] == "selected", "what broke is an issue of the platform all the same"
+        assert go(cloud, ONE, "--reason", "known", name="accept").returncode == 0
+        excused = go(cloud, ONE, "--publish", "never", "--allow-failures", ".qalita/allow-failures.yml")
+    assert excused.returncode == 1, excused.stdout
+    assert "the run did not finish: step 5 (dbt test, cancelled) never ran" in excused.stdout
+
+
 def test_what_a_step_found_and_nobody_has_is_not_taken_for_the_whole(go):
     steps = setup(
         Step(BUILD, {**files("build"), "run_results.json": green(files("build"))}),

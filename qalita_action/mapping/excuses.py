@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Codes of reasons that speak of one check or one dataset that is bad.
 OF_ONE = frozenset({"failed", "errored", "unknown", "warned", "skipped", "dataset-broken"})
 FAIL_FAST = "fail_fast"
+NEVER_RAN = "step-not-run"  # a service stops its run at the first step that fails
 
 
 def excused(ingest: Ingest, found: Iterable[Reason], gate: Gate, allowances: Allowances) -> list[Reason]:
@@ -110,7 +111,11 @@ class _Judge:
     def unfinished(self) -> list[Reason]:
         """With its failures set aside, a run that did not finish shows nothing about the rest."""
         run = self.ingest.run
-        if run.extent != "partial" or run.extent_reason == "sample":
+        never_ran = next((w.text for w in run.warnings if w.code == NEVER_RAN), None)
+        if run.extent == "partial" and run.extent_reason != "sample":
+            text = f"the run did not finish what it selected: {run.extent_reason or 'no reason is known'}"
+        elif never_ran:
+            text = f"the run did not finish: {never_ran}"
+        else:
             return []
-        text = f"the run did not finish what it selected: {run.extent_reason or 'no reason is known'}"
         return [Reason(code="unfinished", subject=None, text=text)]

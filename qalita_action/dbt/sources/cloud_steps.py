@@ -186,12 +186,13 @@ def _own(jobs: list[Job], held: dict[int, bytes], notes: list[tuple[str, str]]) 
     for job in jobs:
         what = f"step {job.index} (dbt {job.command}, {status_word(job.status)})"
         data = held.get(job.index)
-        if data is None:
-            notes.append(("step-without-results", f"{what} left no {job.name}"))
-            continue
-        earlier = first.setdefault((job.name, _identity(data)), job.index)
-        if earlier == job.index:
+        earlier = first.setdefault((job.name, _identity(data)), job.index) if data is not None else None
+        if data is not None and earlier == job.index:
             own.append((job, data))
+        elif job.status not in FINISHED:
+            notes.append(("step-not-run", f"{what} never ran"))
+        elif data is None:
+            notes.append(("step-without-results", f"{what} left no {job.name}"))
         else:
             notes.append(
                 ("step-without-results", f"{what} has no {job.name} of its own: it is that of step {earlier}")
