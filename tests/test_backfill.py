@@ -372,6 +372,19 @@ def test_rows_that_were_rejected_are_told_as_often_as_it_is_asked(platform, tmp_
             assert len(list((tmp_path / "qalita-spool").glob("*.json.gz"))) == 2
 
 
+def test_a_token_that_is_revoked_on_the_way_ends_it_in_its_own_words(platform, tmp_path):
+    make_history(tmp_path / "runs", 40)
+
+    def refuses(seen, n):
+        return reply(401, {"detail": "expired"}) if complete_runs(platform.database) >= 8 else None
+
+    with serving(before(platform.url, instead=refuses)) as server:
+        done = backfill(platform, tmp_path, url=server.url)
+    assert done.returncode == 2 and "[token-refused]" in done.stdout, done.stdout
+    assert "--publish-timeout" not in done.stdout, "nobody's time was up"
+    assert "runs left" in done.stderr and "the same command goes on" in done.stderr
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_it_and_the_same_command_goes_on(platform, tmp_path, number, code):
     make_history(tmp_path / "runs", 30)

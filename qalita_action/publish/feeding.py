@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from qalita_action.errors import IngestError, SettingsError
+from qalita_action.errors import DeliveryError, IngestError, SettingsError
 from qalita_action.http import Budget
 from qalita_action.publish import ingestion_api, spool
 from qalita_action.publish.answers import parse
@@ -133,6 +133,8 @@ class Feed:
                 may_be_known=ingest.run.key in self._complete or not self._is_listed,
             )
         except IngestError as e:
+            if self._is_stopped and e.code == "timeout":
+                e = _stopped(e)
             return noted(failed(ingest, "ingestion", e, path), self._connection, journal.notes)
         finally:
             with self._lock:
@@ -150,6 +152,17 @@ class Feed:
             self._is_stopped = True
             for budget in self._running:
                 budget.stop()
+
+
+def _stopped(error: IngestError) -> DeliveryError:
+    """Its time was taken away, and more of it would not have helped."""
+    return DeliveryError(
+        "timeout",
+        "It was not waited for: publishing was stopped.",
+        expected="a platform that takes the runs before it",
+        looked=error.looked,
+        todo=["run the same command again: it sends what is not there, and nothing twice"],
+    )
 
 
 @contextmanager
