@@ -24,7 +24,8 @@ from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qalita_action import dbt, sandbox
+from qalita_action import sandbox
+from qalita_action.dbt import history
 from qalita_action.dbt.found import Blob, Candidate, Places
 from qalita_action.dbt.heads import HEAD_BYTES, head_of
 from tests.artifact_sets import BASE, load
@@ -467,19 +468,19 @@ def candidate(ids, where) -> Candidate:
 @given(runs, st.integers(1, 9), st.randoms(use_true_random=False))
 def test_parts_share_a_history_out_whatever_its_order(found, parts, rng):
     all_of_them = [candidate(*f) for f in found]
-    shares = [[c for c in all_of_them if dbt.part_of(c, parts) == part] for part in range(parts)]
+    shares = [[c for c in all_of_them if history.part_of(c, parts) == part] for part in range(parts)]
     assert sum(len(share) for share in shares) == len(all_of_them)
-    of = {(c.run_ids, c.where): dbt.part_of(c, parts) for c in all_of_them}
+    of = {(c.run_ids, c.where): history.part_of(c, parts) for c in all_of_them}
     fewer = [c for c in all_of_them if rng.random() < 0.5]
     rng.shuffle(fewer)
-    assert all(dbt.part_of(c, parts) == of[c.run_ids, c.where] for c in fewer)
+    assert all(history.part_of(c, parts) == of[c.run_ids, c.where] for c in fewer)
     elsewhere = [candidate(c.run_ids, f"/other/{c.where}") for c in all_of_them if c.run_ids]
-    assert all(dbt.part_of(c, parts) == of[c.run_ids, c.where.removeprefix("/other/")] for c in elsewhere)
+    assert all(history.part_of(c, parts) == of[c.run_ids, c.where.removeprefix("/other/")] for c in elsewhere)
 
 
 def test_parts_of_a_history_are_about_as_large(tmp_path):
     ids = [candidate([str(n)], "x") for n in range(3000)]
-    assert all(900 < sum(dbt.part_of(c, 3) == part for c in ids) < 1100 for part in range(3))
+    assert all(900 < sum(history.part_of(c, 3) == part for c in ids) < 1100 for part in range(3))
 
 
 # ---------------------------------------------------------------- heads
@@ -565,12 +566,12 @@ def test_no_bytes_end_a_listing(noise, cut):
 
 def test_a_history_is_the_same_list_in_any_order_on_disk(tmp_path):
     made = make_history(tmp_path / "runs", 10)
-    found = dbt.history(Places(path="runs"), tmp_path, None)
+    found = history.history(Places(path="runs"), tmp_path, None)
     assert [c.where for c in found] == [f.relative_to(tmp_path).as_posix() for f in made]
     assert len({c.run_ids for c in found}) == 10
     rng = random.Random(1)
     for n, folder in enumerate(rng.sample(made, 10)):
         folder.rename(tmp_path / "runs" / f"moved{n}")
-    moved = dbt.history(Places(path=str(tmp_path / "runs")), Path("/"), None)
+    moved = history.history(Places(path=str(tmp_path / "runs")), Path("/"), None)
     assert [(c.at, c.run_ids) for c in moved] == [(c.at, c.run_ids) for c in found]
     assert all(len(json.dumps(c.where)) < HEAD_BYTES for c in moved)

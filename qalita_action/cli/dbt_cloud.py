@@ -15,7 +15,7 @@ from qalita_action.cli.secrets import secrets_of
 from qalita_action.knobs import KNOBS
 
 if TYPE_CHECKING:
-    from qalita_action import dbt
+    from qalita_action.dbt.sources.cloud_trigger import Order, Started
     from qalita_action.pipeline import Asked
 
 # The run is the one that was started: what finds artifacts, or speaks of a dbt that ran here, has no say.
@@ -122,14 +122,14 @@ def _asked(flags: dict[str, Any]) -> Asked:
     )
 
 
-def _maybe(order: dbt.Order) -> list[str]:
+def _maybe(order: Order) -> list[str]:
     return [
         f"{order.address}: nobody knows whether dbt Cloud has started a run",
         f"  next: look there for the cause {order.cause}",
     ]
 
 
-def _goes_on(run: dbt.Started) -> list[str]:
+def _goes_on(run: Started) -> list[str]:
     return [
         f"{run.address} is not stopped by this: the run goes on at dbt Cloud"
         + (f" ({run.url})" if run.url else ""),
@@ -137,7 +137,7 @@ def _goes_on(run: dbt.Started) -> list[str]:
     ]
 
 
-def _dry_run(order: dbt.Order) -> None:
+def _dry_run(order: Order) -> None:
     import json
 
     say(f"POST {order.path}")
@@ -145,7 +145,7 @@ def _dry_run(order: dbt.Order) -> None:
     say("nothing was started")
 
 
-def _tell(run: dbt.Started, *, is_json: bool, waits: bool) -> None:
+def _tell(run: Started, *, is_json: bool, waits: bool) -> None:
     """With --output json stdout is one document: this one, or the run's where it is waited for."""
     if is_json and not waits:
         import json

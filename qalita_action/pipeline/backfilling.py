@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from qalita_action import dbt, mapping, publish, workspace
+from qalita_action.dbt.heads import project_of
+from qalita_action.dbt.history import history, part_of
 from qalita_action.errors import IngestError, SettingsError, raise_all
 from qalita_action.model import CIContext, Ingest, Receipt
 from qalita_action.pipeline import attributing, keeping
@@ -101,8 +103,8 @@ def candidates(resolved: Resolved, context: CIContext, world: World) -> tuple[Ca
     _check(settings, context)
     since = dbt.moment(settings.since) if settings.since != "all" else None
     part, _, parts = (settings.shard or "0/1").partition("/")
-    found = dbt.history(settings.places(world.env), world.workspace, since)
-    return tuple(c for c in found if dbt.part_of(c, int(parts)) == int(part))
+    found = history(settings.places(world.env), world.workspace, since)
+    return tuple(c for c in found if part_of(c, int(parts)) == int(part))
 
 
 def backfill(
@@ -339,7 +341,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         if candidate.ran_by is not None:
             return self.projects.get(candidate.ran_by.job)
         try:
-            return dbt.project_of(candidate.open())
+            return project_of(candidate.open())
         except IngestError:
             return None
 

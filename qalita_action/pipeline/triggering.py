@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from qalita_action import dbt, report
+from qalita_action import report
+from qalita_action.dbt.sources import cloud_trigger
 from qalita_action.errors import IngestError, raise_all
 from qalita_action.pipeline.running import outputs_path, ready
 from qalita_action.redact import mask_url
 
 if TYPE_CHECKING:
+    from qalita_action.dbt.sources.cloud_trigger import Order, Started
     from qalita_action.model import CIContext
     from qalita_action.pipeline.world import World
     from qalita_action.settings import Resolved
@@ -38,7 +40,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     steps_override: tuple[str, ...] = ()
 
 
-def order(asked: Asked, resolved: Resolved, context: CIContext, world: World) -> dbt.Order:
+def order(asked: Asked, resolved: Resolved, context: CIContext, world: World) -> Order:
     """Everything that can be wrong is told before a run begins that would have cost money for nothing."""
     errors: list[IngestError] = []
     if resolved.settings.wait:
@@ -47,12 +49,12 @@ def order(asked: Asked, resolved: Resolved, context: CIContext, world: World) ->
         except IngestError as e:
             errors.append(e)
     try:
-        dbt.cloud_trigger.check(resolved.settings.places(world.env).reach)
+        cloud_trigger.check(resolved.settings.places(world.env).reach)
     except IngestError as e:
         errors.append(e)
-    made: dbt.Order | None = None
+    made: Order | None = None
     try:
-        made = dbt.cloud_trigger.order(
+        made = cloud_trigger.order(
             asked.job,
             cause=asked.cause or cause(context),
             is_change=context.is_change,
@@ -81,15 +83,15 @@ def cause(context: CIContext) -> str:
     return f"{US}: {told}" if ci.provider and told else US
 
 
-def started(order: dbt.Order, resolved: Resolved, context: CIContext, world: World) -> dbt.Started:
+def started(order: Order, resolved: Resolved, context: CIContext, world: World) -> Started:
     """Later steps get its address, also where nobody waits for it."""
-    run = dbt.cloud_trigger.start(order, resolved.settings.places(world.env).reach)
+    run = cloud_trigger.start(order, resolved.settings.places(world.env).reach)
     outputs = {"dbt-cloud-run": run.address, "dbt-cloud-url": run.url or ""}
     report.add_outputs(outputs_path(context, world), outputs)
     return run
 
 
-def of_run(resolved: Resolved, run: dbt.Started) -> Resolved:
+def of_run(resolved: Resolved, run: Started) -> Resolved:
     """The settings for the run that was started: it is waited for, and nothing that lies here is taken for
     it."""
     fields = type(resolved.settings).model_fields
