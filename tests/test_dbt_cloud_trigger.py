@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from qalita_action import dbt, sandbox
-from qalita_action.dbt import cloud_trigger
+from qalita_action.dbt.sources import cloud_trigger
 from qalita_action.errors import ArtifactError
 from qalita_action.redact import Secret
 from tests.command import run
