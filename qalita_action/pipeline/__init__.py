@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qalita_action.pipeline.accepting import accept
-    from qalita_action.pipeline.backfilling import Step, Tally, backfill, candidates, is_history
+    from qalita_action.pipeline.backfilling import backfill, candidates
     from qalita_action.pipeline.checking import check
     from qalita_action.pipeline.commenting import comment
-    from qalita_action.pipeline.planning import detect, plan, planned
+    from qalita_action.pipeline.conveying import Step, Tally
+    from qalita_action.pipeline.planning import detect, is_history, plan, planned
     from qalita_action.pipeline.polling import poll
     from qalita_action.pipeline.replaying import Replayed, replay
     from qalita_action.pipeline.running import is_told_already, report_options, run, run_dbt
@@ -54,20 +55,11 @@ __all__ = [
 
 _STAGES = {
     "accepting": ("accept",),
-    "backfilling": (
-        "Step",
-        "Tally",
-        "backfill",
-        "candidates",
-        "is_history",
-    ),
+    "backfilling": ("backfill", "candidates"),
     "checking": ("check",),
     "commenting": ("comment",),
-    "planning": (
-        "detect",
-        "plan",
-        "planned",
-    ),
+    "conveying": ("Step", "Tally"),
+    "planning": ("detect", "is_history", "plan", "planned"),
     "polling": ("poll",),
     "replaying": (
         "Replayed",

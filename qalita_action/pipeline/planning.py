@@ -43,6 +43,19 @@ def _named_leg(context: CIContext, legs: tuple[str, ...]) -> CIContext:
     return msgspec.structs.replace(context, ci=msgspec.structs.replace(context.ci, job_name=name))
 
 
+def is_history(settings: Settings) -> bool:
+    """Errors: setting-invalid, for a part of one run."""
+    if settings.shard and not settings.since:
+        raise SettingsError(
+            "setting-invalid",
+            "--shard is a part of a history, and no --since names one.",
+            expected="--since 2026-01-01, or --since all, beside --shard",
+            looked=[f"--shard {settings.shard}"],
+            todo=["say both, or leave it out"],
+        )
+    return settings.since is not None
+
+
 def plan(settings: Settings, context: CIContext, world: World) -> Plan:
     """Every bad file of every project is told at once."""
     handover.check_settings(settings, context)

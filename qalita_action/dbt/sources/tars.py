@@ -140,7 +140,9 @@ class _Forward:
 def _members(stream: _Forward) -> Iterator[tarfile.TarInfo]:
     count = 0
     with tarfile.TarFile(fileobj=cast("IO[bytes]", stream), encoding="utf-8", errors="replace") as tar:
-        while (member := tar.next()) is not None:
+        # An archive without members is not asked again: before 3.11 tarfile would seek before its start.
+        is_empty = tar.firstmember is None  # type: ignore[attr-defined]
+        while not is_empty and (member := tar.next()) is not None:
             count += 1
             if count > bounds.MAX_ENTRIES:
                 raise bounds.too_many(stream.source.where)
