@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import datetime, timezone
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -38,7 +37,7 @@ def fetched(address: str, folder: Path, names: Sequence[str] = ()) -> Path:
 
     Errors: baseline-unreadable, and those of http.
     """
-    from qalita_action.http import Budget, Client, Options
+    from qalita_action.http import Budget, Client, Options, is_loopback
 
     url = urlsplit(address)
     if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname or "")):
@@ -61,13 +60,6 @@ def fetched(address: str, folder: Path, names: Sequence[str] = ()) -> Path:
             if answer.status == 200:
                 (folder / name).write_bytes(answer.body)
     return main
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def documents(path: Path) -> tuple[Ingest, ...] | None:

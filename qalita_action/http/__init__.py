@@ -12,6 +12,7 @@ from qalita_action.http.budget import Budget
 from qalita_action.http.client import Answer, Client
 from qalita_action.http.download import download
 from qalita_action.http.failures import AnswerTooLarge, LostAnswer, not_the_api
+from qalita_action.http.hosts import is_loopback
 from qalita_action.http.options import Options, ci_options
 from qalita_action.http.tls import tls_context, trusted_by
 
@@ -25,6 +26,7 @@ __all__ = [
     "Options",
     "ci_options",
     "download",
+    "is_loopback",
     "json_body",
     "multipart",
     "not_the_api",

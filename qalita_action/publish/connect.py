@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -15,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from qalita_action.errors import IngestError, SettingsError, raise_all
-from qalita_action.http import Client, Options, tls_context
+from qalita_action.http import Client, Options, is_loopback, tls_context
 from qalita_action.model import Target
 from qalita_action.redact import Secret, mask_url
 
@@ -102,7 +101,7 @@ def _cautions(base: str, target: Target, claims: Claims | None, now: datetime) -
             "TLS certificates are not verified (--skip-ssl-verify, SKIP_SSL_VERIFY): anyone on the way can"
             " read the token and change what is sent; --ca-bundle trusts a private CA"
         )
-    if base.startswith("http:") and not _is_local(urlsplit(base).hostname or ""):
+    if base.startswith("http:") and not is_loopback(urlsplit(base).hostname or ""):
         found.append("the endpoint is plain http: anyone on the way can read the token")
     expires_at = claims.expires_at if claims else None
     if expires_at is not None and expires_at - now < SOON:
@@ -113,13 +112,6 @@ def _cautions(base: str, target: Target, claims: Claims | None, now: datetime) -
             f" QALITA profile page and set {TOKEN}"
         )
     return tuple(found)
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 # ---------------------------------------------------------------- endpoint

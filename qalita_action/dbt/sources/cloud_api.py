@@ -4,7 +4,6 @@ not know what a run is worth.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import time
 from typing import TYPE_CHECKING, TypeVar
@@ -15,6 +14,7 @@ import msgspec
 from qalita_action.dbt.packed import too_large
 from qalita_action.dbt.sources.cloud_shapes import ManyRuns, OneRun
 from qalita_action.errors import ArtifactError, DeliveryError, IngestError, SettingsError, raise_all
+from qalita_action.http.hosts import is_loopback
 from qalita_action.redact import clean_line, defuse, mask_url
 
 if TYPE_CHECKING:
@@ -193,16 +193,9 @@ def _base(text: str) -> str | None:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return None
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
     is_bare = not ("@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment)
     return f"{parts.scheme}://{parts.netloc}" if host and is_safe and is_bare else None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def view(answer: Answer, kind: type[Shape]) -> Shape:

@@ -6,7 +6,6 @@ the server (it may be a signature), and is never shown.
 
 from __future__ import annotations
 
-import ipaddress
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 from urllib.parse import quote, unquote, urlsplit
@@ -14,6 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 
 from qalita_action.errors import SettingsError
+from qalita_action.http.hosts import is_loopback
 from qalita_action.redact import mask_url
 
 Kind: TypeAlias = Literal["s3", "gs", "az", "web"]
@@ -121,13 +121,6 @@ def _web(address: str) -> Address:
         path=url.path.lstrip("/"),
         query=f"?{url.query}" if url.query else "",
     )
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _unknown(address: str, what: str = "") -> SettingsError:
