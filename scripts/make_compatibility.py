@@ -89,7 +89,7 @@ def outcome(folder: Path, **told: str) -> tuple[int, Ingest | None, IngestError 
         done = pipeline.run(resolve(flags, {}, {}), CIContext(), world)
     except IngestError as e:
         return int(e.exit_code), None, e
-    return int(done.exit_code), done.ingests[0], None
+    return int(done.exit_code), done.plan.ingests[0], None
 
 
 def counts(ingest: Ingest) -> Iterator[str]:

@@ -392,7 +392,7 @@ def test_a_signal_ends_it_and_the_same_command_goes_on(platform, tmp_path, numbe
     children = []
 
     def hit(seen, n):
-        if seen.method == "POST" and complete_runs(platform.database) == 10 and children:
+        if seen.method == "POST" and complete_runs(platform.database) >= 10 and children:
             children.pop().send_signal(number)
 
     with serving(before(platform.url, after=hit)) as server:
