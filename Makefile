@@ -195,8 +195,8 @@ faults: $(READY)           ## N publishes through a network that loses and doubl
 	QALITA_FAULT_N=$(N) QALITA_FAULT_SEED=$(SEED) $(BIN)/python -m pytest tests/end_to_end/test_faults.py -q -s --show-capture=no
 
 .PHONY: backfill
-backfill: $(READY)         ## 2,000 runs backfilled: undisturbed, killed and restarted, in parts; the databases are the same
-	QALITA_BACKFILL=1 $(BIN)/python -m pytest tests/backfill -q -s --show-capture=no
+backfill: $(READY)         ## 2,000 runs (or N=) backfilled: undisturbed, killed and restarted, in parts; the databases are the same
+	QALITA_BACKFILL=1 QALITA_BACKFILL_N=$(N) $(BIN)/python -m pytest tests/backfill -q -s --show-capture=no
 
 bench: $(READY)            ## our command against json.load on 110 MB of manifest
 	$(BIN)/python bench/make_large.py bench/data/large --sql 2300
