@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -447,7 +448,7 @@ def test_a_run_of_a_pull_request_moves_no_score_of_production(go, tmp_path):
         for api, said in {"results": "not sent: change run", "ingestion": "PUBLISHED  QALITA"}.items():
             args = ("--api", api, "--fail-on", "never")
             assert said in go(cloud, ONE, *args, env={**NIGHTLY, **env}).stdout
-        with sqlite3.connect(platform.database) as database:
+        with closing(sqlite3.connect(platform.database)) as database, database:
             assert database.execute("select is_change from runs").fetchall() == [(1,)]
 
 
@@ -587,7 +588,7 @@ def test_a_window_is_caught_up_with_newest_first_and_each_run_fetched_once(go, t
         cloud.asked.clear()
         third = go(cloud, WINDOW, "--api", api, env=env)
         assert (third.returncode, fetched(cloud)) == (1, ["905"]), "recorded, and judged all the same"
-        with sqlite3.connect(platform.database) as database:
+        with closing(sqlite3.connect(platform.database)) as database, database:
             table = "runs" if api == "ingestion" else "jobs"
             assert database.execute(f"select count(*) from {table}").fetchone() == (4,)
 
@@ -603,7 +604,7 @@ def test_a_run_of_the_window_that_cannot_be_read_costs_itself_alone(go, tmp_path
         assert process.returncode == 0
         assert f"dbtcloud://{ACCOUNT}/runs/902: cannot be read" in process.stdout
         assert fetched(cloud) == ["903", "901", "902"]
-        with sqlite3.connect(platform.database) as database:
+        with closing(sqlite3.connect(platform.database)) as database, database:
             assert database.execute("select count(*) from runs").fetchone() == (2,)
 
 
@@ -673,7 +674,7 @@ def test_a_change_of_a_history_that_waits_on_disk_stays_a_change(go, tmp_path):
         env = {"QALITA_WORKER_ENDPOINT": platform.url, "QALITA_WORKER_TOKEN": platform.token}
         sent = run("replay", "qalita-spool", "--api", "results", cwd=tmp_path, env=env)
         assert "change run" in sent.stdout + sent.stderr, sent
-        with sqlite3.connect(platform.database) as database:
+        with closing(sqlite3.connect(platform.database)) as database, database:
             assert database.execute("select count(*) from jobs").fetchone() == (0,)
 
 
@@ -688,7 +689,7 @@ def test_a_history_holds_what_a_poll_recorded_and_takes_it_for_recorded(go, tmp_
         assert history.returncode == 0, history.stderr
         assert "published 2 · already there 1" in history.stdout
         assert fetched(cloud) == ["903", "901", "902"]
-        with sqlite3.connect(platform.database) as database:
+        with closing(sqlite3.connect(platform.database)) as database, database:
             assert database.execute("select count(*), count(distinct source_id) from runs").fetchone() == (
                 3,
                 1,
