@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -220,7 +221,7 @@ def test_two_sources_on_the_platform_from_one_run_and_once(tmp_path, ingestion):
         env = {"QALITA_WORKER_TOKEN": platform.token, "QALITA_WORKER_ENDPOINT": platform.url}
         done = run("dbt", str(folder), "--env", "prod", "--fail-on", "never", cwd=tmp_path, env=env)
         assert done.returncode == 0, done.stdout + done.stderr
-        with sqlite3.connect(platform.database) as database:
+        with closing(sqlite3.connect(platform.database)) as database, database:
             names = {n for (n,) in database.execute("select name from sources")}
         assert names == {"opendata_dbt-prod", "towns-prod"}
         if ingestion == 200:
@@ -229,7 +230,7 @@ def test_two_sources_on_the_platform_from_one_run_and_once(tmp_path, ingestion):
                 assert stored["state"] == "complete"
                 assert {c["key"] for c in stored["checks"]} == {c.key for c in ingest.checks}
         else:
-            with sqlite3.connect(platform.database) as database:
+            with closing(sqlite3.connect(platform.database)) as database, database:
                 totals = dict(
                     database.execute(
                         "select s.name, m.value from metrics m join sources s on s.id = m.source_id"

@@ -9,6 +9,7 @@ import json
 import sqlite3
 import sys
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def setup(platform, folder, *flags, token=None, url=None):
 
 
 def table(platform, name) -> list[dict]:
-    with sqlite3.connect(platform.database) as database:
+    with closing(sqlite3.connect(platform.database)) as database, database:
         database.row_factory = sqlite3.Row
         return [dict(row) for row in database.execute(f"select * from {name} order by id")]
 
@@ -107,13 +108,13 @@ def test_a_pack_for_each_dimension(tmp_path):
 def test_what_differs_is_put_right_and_a_newer_pack_is_left(tmp_path):
     with running(tmp_path / "db.sqlite", quirks=BARE) as platform:
         assert setup(platform, tmp_path, "--yes").returncode == 0
-        with sqlite3.connect(platform.database) as database:
+        with closing(sqlite3.connect(platform.database)) as database, database:
             database.execute("update packs set type = 'accuracy'")
         done = setup(platform, tmp_path, "--yes")
         assert "type: accuracy → validity" in done.stdout
         assert [p["type"] for p in table(platform, "packs")] == ["validity"]
         assert len(table(platform, "pack_versions")) == 1
-        with sqlite3.connect(platform.database) as database:
+        with closing(sqlite3.connect(platform.database)) as database, database:
             database.execute(
                 "insert into pack_versions (pack_id, sem_ver_id, asset_id) values (1, '99.0.0', 1)"
             )
@@ -127,7 +128,7 @@ def test_what_differs_is_put_right_and_a_newer_pack_is_left(tmp_path):
 def test_an_older_version_gets_the_new_one(tmp_path, empty):
     quirks = Quirks(ingestion=404, empty_list=empty)
     with running(tmp_path / "db.sqlite", quirks=quirks) as platform:
-        with sqlite3.connect(platform.database) as database:
+        with closing(sqlite3.connect(platform.database)) as database, database:
             database.execute("update pack_versions set sem_ver_id = '0.9.0'")
         done = setup(platform, tmp_path, "--yes")
         assert done.stdout.splitlines()[-1] == "done: 2 of 2 changed"
@@ -141,7 +142,7 @@ def test_an_attempt_that_broke_off_is_finished(tmp_path, repeat):
     quirks = Quirks(ingestion=404, pack=False, repeat_asset=repeat)
     with running(tmp_path / "db.sqlite", quirks=quirks) as platform:
         assert setup(platform, tmp_path, "--yes").returncode == 0
-        with sqlite3.connect(platform.database) as database:
+        with closing(sqlite3.connect(platform.database)) as database, database:
             database.execute("delete from pack_versions")
         assert setup(platform, tmp_path, "--yes").returncode == 0
         assert len(table(platform, "packs")) == 1
@@ -170,7 +171,7 @@ def test_a_lost_answer_makes_no_second_pack(tmp_path, repeat):
 @pytest.mark.parametrize("status", [403, 404])
 def test_another_authors_pack_is_said_to_be_theirs(tmp_path, status):
     with running(tmp_path / "db.sqlite", quirks=Quirks(ingestion=404, foreign_pack=status)) as platform:
-        with sqlite3.connect(platform.database) as database:
+        with closing(sqlite3.connect(platform.database)) as database, database:
             database.execute("update packs set owner_id = 99")
             database.execute("update pack_versions set sem_ver_id = '0.1.0'")
         done = setup(platform, tmp_path, "--yes")
