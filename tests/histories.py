@@ -10,6 +10,7 @@ import sqlite3
 import time
 import uuid
 from collections import Counter
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -114,7 +115,7 @@ OWNERS = {"run_id": ("runs", "key"), "source_id": ("sources", "name")}
 
 def contents(database: Path) -> dict[str, Counter]:
     """Every row of every table but for what arrival alone decides; rows of runs and sources by key and name."""
-    with sqlite3.connect(database) as db:
+    with closing(sqlite3.connect(database)) as db, db:
         db.row_factory = sqlite3.Row
         tables = [name for (name,) in db.execute("select name from sqlite_master where type = 'table'")]
         names = {
@@ -143,7 +144,7 @@ def assert_same(one: Path, other: Path) -> None:
 
 def is_settled(database: Path) -> bool:
     """Whether the scoring worker has nothing left to do."""
-    with sqlite3.connect(database) as db:
+    with closing(sqlite3.connect(database)) as db, db:
         (left,) = db.execute("select count(*) from jobs where status != 'succeeded'").fetchone()
     db.close()
     return left == 0
@@ -158,7 +159,7 @@ def settle(database: Path) -> None:
 
 
 def complete_runs(database: Path) -> int:
-    with sqlite3.connect(database) as db:
+    with closing(sqlite3.connect(database)) as db, db:
         (found,) = db.execute("select count(*) from runs where state = 'complete'").fetchone()
     db.close()
     return found

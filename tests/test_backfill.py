@@ -14,7 +14,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -57,7 +57,7 @@ def tally(finished) -> list[int]:
 
 
 def rows(platform, query: str) -> list[tuple]:
-    with sqlite3.connect(platform.database) as db:
+    with closing(sqlite3.connect(platform.database)) as db, db:
         found = db.execute(query).fetchall()
     db.close()
     return found

@@ -10,6 +10,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -108,7 +109,7 @@ def publish(workspace: Path, platform, env: dict[str, str], *args: str):
 
 def recorded(platform) -> list[tuple[str, str]]:
     """(key, state) of each run that the platform holds."""
-    with sqlite3.connect(platform.database) as db:
+    with closing(sqlite3.connect(platform.database)) as db, db:
         rows = db.execute("select key, state from runs").fetchall()
     db.close()
     return rows

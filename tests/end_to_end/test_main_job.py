@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import threading
 from collections import Counter
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def publish(workspace, platform, *args, env=None, folder=BUILD):
 
 
 def row_counts(database: Path) -> dict[str, int]:
-    with sqlite3.connect(database) as db:
+    with closing(sqlite3.connect(database)) as db, db:
         names = [n for (n,) in db.execute("select name from sqlite_master where type = 'table'")]
         counts = {n: db.execute(f'select count(*) from "{n}"').fetchone()[0] for n in names}
     db.close()
@@ -81,7 +82,7 @@ def test_document_and_database_agree_row_for_row(workspace, platform, folder):
     process = publish(workspace, platform, folder=folder)
     assert process.returncode == 0, process.stdout + process.stderr
     sent = document(workspace, folder=folder)
-    with sqlite3.connect(platform.database) as db:
+    with closing(sqlite3.connect(platform.database)) as db, db:
         stored = {
             kind: [json.loads(r) for (r,) in db.execute(f"select row from {kind} order by batch, position")]
             for kind in ("datasets", "checks", "results", "causes")
@@ -115,7 +116,7 @@ def test_both_apis_take_it_once(workspace, platform, api):
         process = publish(workspace, platform, "--api", api)
         assert process.returncode == 0, process.stdout + process.stderr
         assert expected in process.stdout
-    with sqlite3.connect(platform.database) as db:
+    with closing(sqlite3.connect(platform.database)) as db, db:
         if api == "ingestion":
             assert db.execute("select count(*), min(state) from runs").fetchone() == (1, "complete")
         else:
@@ -290,7 +291,7 @@ def test_a_monorepo_publishes_each_project_with_one_verdict(workspace, platform)
             shutil.copy(file, folder / "target" / file.name)
     process = run("dbt", cwd=workspace, env=account(platform))
     assert process.returncode == 1, process.stderr
-    with sqlite3.connect(platform.database) as db:
+    with closing(sqlite3.connect(platform.database)) as db, db:
         projects = {json.loads(s)["project"] for (s,) in db.execute("select source from runs")}
     db.close()
     assert projects == {"qalita_demo", "opendata_dbt"}

@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -50,14 +51,14 @@ def keep(folder: Path, *ingests, **kw) -> list[Path]:
 
 
 def recorded(platform) -> list[tuple[str, str]]:
-    with sqlite3.connect(platform.database) as db:
+    with closing(sqlite3.connect(platform.database)) as db, db:
         rows = db.execute("select key, state from runs order by id").fetchall()
     db.close()
     return rows
 
 
 def jobs(platform) -> list[tuple[str, str]]:
-    with sqlite3.connect(platform.database) as db:
+    with closing(sqlite3.connect(platform.database)) as db, db:
         rows = db.execute("select status, name from jobs where kind = 'pack' order by id").fetchall()
     db.close()
     return rows
@@ -125,12 +126,12 @@ def test_a_late_run_sends_its_job_and_page_and_no_numbers(workspace, platform):
     keep(workspace / "new", make_ingest(run_id="b", completed_at="2026-03-05T07:00:00Z"))
     keep(workspace / "old", late)
     assert replay(workspace, platform, "new", "--api", "results").returncode == 0
-    with sqlite3.connect(platform.database) as db:
+    with closing(sqlite3.connect(platform.database)) as db, db:
         before = db.execute("select count(*) from metrics").fetchone()
     sent = replay(workspace, platform, "old", "--api", "results")
     assert sent.returncode == 0, told(sent)
     assert "recorded late, numbers withheld" in sent.stdout
-    with sqlite3.connect(platform.database) as db:
+    with closing(sqlite3.connect(platform.database)) as db, db:
         assert db.execute("select count(*) from metrics").fetchone() == before
         assert db.execute("select count(*) from outputs").fetchone() == (2,)
     db.close()
@@ -222,7 +223,7 @@ def test_a_later_attempt_tells_of_rejected_rows_too(workspace, platform):
     ingest, check = rejected_one()
     keep(workspace / "s", ingest)
     keep(workspace / "elsewhere", ingest)
-    with sqlite3.connect(platform.database) as db:
+    with closing(sqlite3.connect(platform.database)) as db, db:
         for folder in ("s", "s", "elsewhere"):
             sent = replay(workspace, platform, folder)
             assert sent.returncode == 4, told(sent)

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def cancelled(platform, folder: Path, api: str, call: str, *, when: str, signals
 
 
 def rows(platform, query: str) -> list[tuple]:
-    with sqlite3.connect(platform.database) as db:
+    with closing(sqlite3.connect(platform.database)) as db, db:
         found = db.execute(query).fetchall()
     db.close()
     return found
